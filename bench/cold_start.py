@@ -1,10 +1,10 @@
-"""What the activator's start costs beside the libraries that it cannot do without.
+"""Compares the start of the activator with the start of the libraries that it needs.
 
     python -m bench.cold_start
 
 Two programs run in turn, each in fresh processes, with compiled modules: the libraries alone (boto3 with the
-activator's three clients, and `cryptography`), and the activator's handler with the same clients. The figures
-are CPU time; the least of many runs is the one that other processes disturbed least.
+activator's three clients, and `cryptography`), and the activator's handler with the same clients. The results
+are CPU times; the minimum of many runs is the run with the least disturbance by other processes.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import sys
 from collections.abc import Sequence
 
 LIMIT = 1.15
-"""The activator may take so many times the CPU of its libraries."""
+"""Limit of the ratio: CPU time of the activator ÷ CPU time of its libraries."""
 _CLIENTS = "for service in ('iot', 'dynamodb', 'sqs'): boto3.client(service)"
 LIBRARIES = f"import boto3, cryptography.x509\n{_CLIENTS}"
 ACTIVATOR = f"import iot_jitr_runtime.activator.handler\n{LIBRARIES}"
@@ -28,7 +28,7 @@ _ENVIRONMENT = {
 
 
 def cpu_seconds(program: str) -> float:
-    """Run a program in a fresh interpreter; return the CPU seconds that it took."""
+    """Run a program in a fresh interpreter; return its CPU seconds."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(
         [sys.executable, "-c", program], check=True, timeout=60, env={**os.environ, **_ENVIRONMENT}
@@ -38,13 +38,13 @@ def cpu_seconds(program: str) -> float:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure, print, and fail where the ratio is above the limit."""
+    """Measure and print; fail if the ratio is above the limit."""
     parser = argparse.ArgumentParser(prog="python -m bench.cold_start")
     parser.add_argument("--runs", type=int, default=20, help="fresh processes of each program (20)")
     runs = parser.parse_args(arguments).runs
     times: dict[str, list[float]] = {LIBRARIES: [], ACTIVATOR: []}
     for program in times:
-        cpu_seconds(program)  # compiles what is not compiled yet
+        cpu_seconds(program)  # compiles the modules that are not compiled yet
     for _ in range(runs):
         for program, measured in times.items():
             measured.append(cpu_seconds(program))

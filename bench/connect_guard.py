@@ -1,10 +1,10 @@
-"""How fast the connect guard answers and starts, and what a storm of reconnects needs of Lambda.
+"""Measures the answer time and the start time of the connect guard, and computes its Lambda environments.
 
     python -m bench.connect_guard    # prints the tables and writes bench/connect-guard-results.json
 
-The guard runs in a process of its own, with an index of a million serials that it reads from a stand-in for
-S3 on loopback. What is timed is its handler, from the event to the answer, without Lambda and its network.
-CPU times do not depend on what else the machine does, elapsed times do.
+The guard runs in its own process, with an index of a million serials that it reads from a stand-in for S3 on
+loopback. The measured time is that of its handler, from the event to the answer, without Lambda and its
+network. CPU times do not depend on other load of the machine, elapsed times do.
 """
 
 import argparse
@@ -38,7 +38,7 @@ P99_TARGET_MS = 5.0
 
 
 def starting(connects_a_second: float, start_seconds: float) -> int:
-    """Environments that a storm starts which finds none: each connect before the first one is ready."""
+    """Environments that a storm starts if none is ready: one for each connect before the first is ready."""
     return math.ceil(connects_a_second * start_seconds)
 
 
@@ -86,7 +86,7 @@ class _Objects(BaseHTTPRequestHandler):
 
 
 def prepare(folder: Path, entries: int) -> dict[str, Path]:
-    """Write an index of so many random serials, its CA's certificate and the events; return the objects."""
+    """Write an index of `entries` random serials, its CA's certificate and the events; return the objects."""
     import random
     import sqlite3
     from datetime import UTC, datetime, timedelta
@@ -133,17 +133,17 @@ def prepare(folder: Path, entries: int) -> dict[str, Path]:
 
 
 def measure_handler(folder: Path, count: int) -> dict[str, float]:
-    """In the guard's process: start it, then time each answer."""
+    """In the guard's process: start the guard, then measure the time of each answer."""
     from iot_jitr_runtime.connect_guard import handler
 
     events = json.loads((folder / "events.json").read_text())
-    # Lambda takes the log from the process, too.
+    # The log is kept in memory: Lambda, too, collects the output of the process.
     sys.stdout = io.StringIO()
     times, cpu, refused = [], [], 0
     for number in range(count):
         event = events[number % len(events)]
         began, used = time.perf_counter(), time.thread_time()
-        answer = handler.handle(event, None)  # type: ignore[arg-type]  it does not look at the context
+        answer = handler.handle(event, None)  # type: ignore[arg-type]  it does not use the context
         times.append((time.perf_counter() - began) * 1000)
         cpu.append((time.thread_time() - used) * 1000)
         refused += not answer["isAuthenticated"]
@@ -181,7 +181,7 @@ PROGRAMS = {
     "guard, a million": (GUARD, True),
     "with boto3 and Powertools": (WITH_MORE, True),
 }
-"""Name -> program, and whether it is given the guard's settings."""
+"""Name -> program, and whether it gets the guard's settings."""
 
 
 def _variables(port: int) -> dict[str, str]:
@@ -206,7 +206,7 @@ def start(program: str, variables: dict[str, str]) -> tuple[float, float]:
 
 
 def measure(folder: Path, entries: int, count: int, starts: int) -> dict[str, Any]:
-    """All of it; the least of several starts is the one that other processes disturbed least."""
+    """Measure all; the minimum of several starts is the one with the least disturbance by other processes."""
     large, small = folder / "large", folder / "small"
     objects = {}
     for each, size in ((large, entries), (small, CERTIFICATES)):
@@ -230,7 +230,7 @@ def measure(folder: Path, entries: int, count: int, starts: int) -> dict[str, An
         for name, (program, with_guard) in PROGRAMS.items():
             handler.objects = objects[small if "empty" in name or "boto3" in name else large]
             chosen = variables if with_guard else {k: v for k, v in variables.items() if "JITR" not in k}
-            start(program, chosen)  # compiles what is not compiled yet
+            start(program, chosen)  # compiles the modules that are not compiled yet
             runs = [start(program, chosen) for _ in range(starts)]
             measured["starts"][name] = {
                 "cpu_seconds": min(cpu for cpu, _ in runs),
@@ -268,7 +268,7 @@ def report(measured: dict[str, Any]) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure and print; fail where the p99 is above the target."""
+    """Measure and print; fail if the p99 is above the target."""
     parser = argparse.ArgumentParser(prog="python -m bench.connect_guard")
     parser.add_argument("--entries", type=int, default=ENTRIES, help=f"serials in the index ({ENTRIES:,})")
     parser.add_argument("--events", type=int, default=EVENTS, help=f"connects that are timed ({EVENTS:,})")

@@ -1,16 +1,16 @@
-"""How long CRLs of 1k to 1M revoked serials take to publish and to look up.
+"""Measures publication and look-up of CRLs with 1k to 1M revoked serials.
 
     .venv/bin/python -m bench.crl            # prints a table and writes bench/crl-results.json
 
-Each figure is measured in a process of its own, on the same file in the same run.
+Each value is measured in its own process, on the same file in the same run.
 
-- publish: what the publisher does. Read the file, verify the CRL, build the index.
-- direct: the least that an index in SQLite takes. Iterate over the entries with `cryptography`, insert them
+- publish: the work of the publisher. Read the file, verify the CRL, build the index.
+- direct: the minimal work for an index in SQLite. Iterate over the entries with `cryptography`, insert them
   with `executemany`; nothing is verified or checked.
 - plain: without an index. Load the CRL with `cryptography`, `is_signature_valid`,
   `get_revoked_certificate_by_serial_number`.
 
-Times are CPU times. That of the first look-up is elapsed time, for it opens a file.
+Times are CPU times. The time of the first look-up is elapsed time, because it opens a file.
 """
 
 import json
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 RESULTS = Path(__file__).with_name("crl-results.json")
 LOOK_UPS = 1_000
-"""Warm look-ups in a round, of a thousand serials spread over the whole index."""
+"""Number of warm look-ups in a round, of a thousand serials spread over the whole index."""
 ROUNDS = 30
-"""The fastest round counts: others measure what else the machine does."""
+"""Number of rounds. The fastest one counts: slower rounds include other load of the machine."""
 
 TARGETS = {
     "publish_to_direct": 1.3,
@@ -49,12 +49,12 @@ TARGETS = {
     "warm_look_up_us": 20.0,
     "resident_mb_more": 15.0,
 }
-"""At most, for the largest CRL."""
+"""Maximum values for the largest CRL."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What one size takes."""
+    """The measurements for one size."""
 
     entries: int
     crl_bytes: int
@@ -64,7 +64,7 @@ class Measured:
     direct_cpu_seconds: float
     direct_peak_mb: float
     publish_to_direct: float
-    """CPU of the one to that of the other."""
+    """CPU time of publish ÷ CPU time of direct."""
     first_look_up_ms: float
     warm_look_up_us: float
     resident_mb_more: float
@@ -76,7 +76,7 @@ class Measured:
 def make_crl(entries: int, folder: Path) -> None:
     """Write a CRL with random serials of 16 to 20 bytes and a reason on every other entry, and its CA.
 
-    Put together byte by byte: the library's builder would take minutes for a million entries.
+    The CRL is assembled from bytes: the library's builder would take minutes for a million entries.
     """
     from iot_jitr_cli.pki.authority import DevelopmentCa
     from tests.support.crls import raw_crl
@@ -98,7 +98,7 @@ def _entry(draw: random.Random, number: int) -> bytes:
 
 
 def publish(folder: Path) -> dict[str, float]:
-    """Do what the publisher does with a CRL that it has fetched."""
+    """Do the work of the publisher with a fetched CRL."""
     from iot_jitr_runtime.certificates import Certificate
     from iot_jitr_runtime.identifiers import CaCertificateId
     from iot_jitr_runtime.revocation.build import IndexBuilder
@@ -143,13 +143,13 @@ def direct(folder: Path) -> dict[str, float]:
 
 
 def look_up(folder: Path) -> dict[str, float]:
-    """Do what the activator does with an index that it has downloaded."""
+    """Do the work of the activator with a downloaded index."""
     from iot_jitr_runtime.certificates import Certificate
     from iot_jitr_runtime.revocation.index import Index, RevocationStatus
 
     serials = json.loads((folder / "serials.json").read_text())
     ca = Certificate.load((folder / "ca.pem").read_bytes())
-    unlisted = ca.x509  # any certificate whose serial is on no list
+    unlisted = ca.x509  # any certificate whose serial is not on the CRL
     now = datetime.now(UTC)
     before = _resident_mb()
     began = time.perf_counter()
@@ -192,7 +192,7 @@ def plain(folder: Path) -> dict[str, float]:
 
 
 PARTS = {"publish": publish, "direct": direct, "look_up": look_up, "plain": plain}
-"""What is measured, each in a process of its own."""
+"""The measured parts; each runs in its own process."""
 
 
 def _peak_mb() -> float:
@@ -205,16 +205,16 @@ def _resident_mb() -> float:
 
 
 def measure(entries: int) -> Measured:
-    """Measure one size, each figure in a process of its own."""
+    """Measure one size, each value in its own process."""
     with TemporaryDirectory(prefix="jitr-bench-") as name:
         folder = Path(name)
-        _alone("make_crl", folder, str(entries))
+        _in_own_process("make_crl", folder, str(entries))
         crl = x509.load_der_x509_crl((folder / "ca.crl").read_bytes())
         sample = [entry.serial_number for number, entry in enumerate(crl) if number % (entries // 1000) == 0]
         random.Random(1).shuffle(sample)
         (folder / "serials.json").write_text(json.dumps(sample))
-        # Alternately, so that both meet the same of what else the machine does.
-        runs = [(_alone("publish", folder), _alone("direct", folder)) for _ in range(3)]
+        # The two parts alternate, so that other load of the machine affects both equally.
+        runs = [(_in_own_process("publish", folder), _in_own_process("direct", folder)) for _ in range(3)]
         published, directly = (min(each, key=itemgetter("cpu_seconds")) for each in zip(*runs, strict=True))
         looked_up = _best("look_up", folder, "first_ms")
         plainly = _best("plain", folder, "look_up_us")
@@ -237,11 +237,11 @@ def measure(entries: int) -> Measured:
 
 
 def _best(part: str, folder: Path, by: str) -> dict[str, float]:
-    """The best of three processes: the others measure what else the machine does."""
-    return min((_alone(part, folder) for _ in range(3)), key=itemgetter(by))
+    """The best of three processes: slower ones include other load of the machine."""
+    return min((_in_own_process(part, folder) for _ in range(3)), key=itemgetter(by))
 
 
-def _alone(part: str, folder: Path, *arguments: str) -> dict[str, float]:
+def _in_own_process(part: str, folder: Path, *arguments: str) -> dict[str, float]:
     run = subprocess.run(
         [sys.executable, "-m", "bench.crl", part, str(folder), *arguments],
         check=True,
@@ -282,7 +282,7 @@ def main() -> None:
 
 
 def _machine() -> dict[str, object]:
-    """What it ran on; the load says how much else that machine did."""
+    """Data about the machine; the load average shows its other work."""
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),

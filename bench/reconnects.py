@@ -1,10 +1,10 @@
-"""Revoked devices that reconnect while the sweep works off its backlog: with the connect guard and without.
+"""Revoked devices that reconnect while the sweep has a backlog: with the connect guard and without it.
 
     python -m bench.reconnects    # 2,000 revoked, 500 of them reconnect; writes bench/reconnects-results.json
 
-The real stack in the local cloud, ten AWS IoT calls a second as a default account has. All devices are active
-when one CRL lists them all. Some of them reconnect at random moments of the backlog, as real TLS and MQTT
-clients: each at the guarded domain, and right after that at the account's own endpoint.
+The real stack runs in the local cloud, with ten AWS IoT calls a second as in a default account. All devices
+are active when one CRL lists all of them. Some reconnect at random moments of the backlog, as real TLS and
+MQTT clients: each to the guarded domain, and immediately afterwards to the account's own endpoint.
 """
 
 import argparse
@@ -79,7 +79,7 @@ class Bench:
         return self.lab.client(service)
 
     def activate(self, count: int) -> list[DeviceIdentity]:
-        """Make devices as the activator leaves them: ACTIVE, with policy and ledger row."""
+        """Make devices in the state after an activation: ACTIVE, with policy and ledger row."""
         iot, made = self.client("iot"), []
         rows = self.client("dynamodb")
         policy, table = self.outputs[Output.DEVICE_POLICY_NAME], self.outputs[Output.LEDGER_TABLE]
@@ -97,7 +97,7 @@ class Bench:
         return made
 
     def publish(self) -> float:
-        """Upload the CRL; return when its index was published, in seconds since 1970."""
+        """Upload the CRL; return the time at which its index was published, in seconds since 1970."""
         try:
             before = self.store.current(self.ca_id).etag
         except IndexMissingError:
@@ -120,7 +120,7 @@ class Bench:
         return seen
 
     def still_active(self) -> int:
-        """How many certificates of the CA are ACTIVE."""
+        """The number of ACTIVE certificates of the CA."""
         pages = self.client("iot").get_paginator("list_certificates_by_ca")
         return sum(
             each["status"] == "ACTIVE"
@@ -129,7 +129,7 @@ class Bench:
         )
 
     def context(self, identity: DeviceIdentity) -> ssl.SSLContext:
-        """What the device presents."""
+        """The TLS context with the device's certificate."""
         files = identity.save(self.folder, identity.certificate.fingerprint)
         return client_context(self.lab.files.broker_ca, files.chain, files.key)
 
@@ -156,12 +156,12 @@ async def connects(context: ssl.SSLContext, name: str, server_name: str, port: i
 async def reconnect(
     bench: Bench, devices: Sequence[tuple[str, ssl.SSLContext]], until: float
 ) -> list[Reconnect]:
-    """Let devices reconnect at random moments from a refresh after the publication on.
+    """Reconnect devices at random moments; the first moment is one index refresh after the publication.
 
     Args:
         bench: The lab.
-        devices: Those that reconnect: name, and what each presents.
-        until: Seconds after the publication, which is now.
+        devices: The devices that reconnect: name and TLS context.
+        until: The last moment, in seconds after the publication; the publication is now.
     """
     draw, began = random.Random(len(devices)), time.monotonic()
     guarded = bench.lab.guarded_domain
@@ -183,14 +183,14 @@ async def reconnect(
 
 
 def run(folder: Path, revoked: int, reconnecting: int, say: Callable[[str], None]) -> dict[str, Any]:
-    """Do it all; return what the results file holds."""
+    """Run the measurement; return the content of the results file."""
     ca = DevelopmentCa.create("Benchmark CA")
     certificate_file, _ = ca.save(folder / "ca")
     configuration = {
         **default_configuration(certificate_file, CRL_IN_BUCKET),
         "connect_guard": {"on_unknown": "refuse"},
         "activations_per_second": RATE,
-        # The largest revocation there is, without a person.
+        # The revocation of all devices must not need a confirmation.
         "revocation": {"refresh": "1 second", "mass_revocation_limit_percent": 100},
     }
     with Lab.start(folder / "lab", owner=this_process()) as lab:
@@ -247,10 +247,10 @@ def report(results: dict[str, Any]) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run, print the table, and fail where the guard let one in."""
+    """Run and print the table; fail if the guard admitted a revoked device."""
     parser = argparse.ArgumentParser(prog="python -m bench.reconnects")
     parser.add_argument("--revoked", type=int, default=2_000, help="devices on the CRL (2,000)")
-    parser.add_argument("--reconnecting", type=int, default=500, help="of them that reconnect (500)")
+    parser.add_argument("--reconnecting", type=int, default=500, help="number of these that reconnect (500)")
     parser.add_argument("--results", type=Path, default=RESULTS, help="where the results are written")
     given = parser.parse_args(arguments)
     with TemporaryDirectory(prefix="jitr-bench-") as folder:

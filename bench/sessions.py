@@ -1,4 +1,4 @@
-"""From the upload of a CRL to the close of the sockets: `python -m bench.sessions [DEVICES]`.
+"""The time from the upload of a CRL to the close of the sockets: `python -m bench.sessions [DEVICES]`.
 
 Real MQTT clients on the local cloud, IAM enforced. All devices are connected and on the list. Prints one line
 of JSON for `docs/revocation.md`: the seconds from the end of the upload to the close of each socket.
@@ -21,7 +21,7 @@ from tests.support.crl_upload import CrlUpload
 
 DEVICES = 100
 FIRST = 10
-"""Of which the seconds are shown by themselves: the others wait for the pace of the calls."""
+"""Number of devices with separate results: all others wait for the rate limit of the calls."""
 PER_SECOND = 10
 """`activations_per_second`, the default."""
 _SETTINGS = {"revocation": {"mass_revocation_limit_percent": 100}}
@@ -78,7 +78,7 @@ def _result(closed: list[float]) -> dict[str, float]:
         "all_p50": percentile(closed, 0.5),
         "all_p99": percentile(closed, 0.99),
         "pace_of_the_calls": round(len(closed) / (PER_SECOND * UTILISATION), 2),
-        # What is left of the seconds of each device without its wait for the calls of those before it.
+        # The seconds of each device minus its wait for the calls of the devices before it.
         "beside_the_pace_p99": percentile(
             sorted(at - number / (PER_SECOND * UTILISATION) for number, at in enumerate(closed)), 0.99
         ),

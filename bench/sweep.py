@@ -1,8 +1,8 @@
-"""How long a sweep takes, in closed form: `python -m bench.sweep` prints the table of `docs/performance.md`.
+"""The duration of a sweep in closed form: `python -m bench.sweep` prints the table of `docs/performance.md`.
 
 The ledger is read by one look-up for each new serial number, or by a scan if that is faster. The devices
-found are revoked at the rate of the rate limiter. `tests/unit/bench/test_sweep_at_scale.py` holds the sweep
-itself to these figures.
+found are revoked at the rate of the rate limiter. `tests/unit/bench/test_sweep_at_scale.py` compares these
+values with the sweep itself.
 """
 
 import math
@@ -14,17 +14,18 @@ from iot_jitr_runtime.sweep.sweep import CHECKED_AT_MOST, PASS_SHARE, TIME_FOR_O
 from iot_jitr_runtime.sweep.targets import LOOK_UPS_A_PAGE, ROWS_A_LOOK_UP, MassRevocationLimit
 
 CPU_SHARE = 512 / 1769
-"""Of one processor, at the function's 512 MiB (https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html)."""
+"""The share of one processor at the function's 512 MiB
+(https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html)."""
 SECONDS_A_LOOK_UP = 0.0014 / CPU_SHARE + 0.005
-"""1.4 ms of CPU, measured, and a round trip to DynamoDB."""
+"""1.4 ms of CPU time, measured, and a round trip to DynamoDB."""
 SECONDS_A_MEGABYTE = 0.09 / CPU_SHARE
-"""Scanned; 90 ms of CPU, measured."""
+"""Seconds to scan a megabyte; 90 ms of CPU time, measured."""
 ROW_BYTES = 650
 ROWS_A_MEGABYTE = MILLION // ROW_BYTES
 TIME_OUT = 300
-"""The function's, in seconds."""
+"""The function's time-out, in seconds."""
 SECONDS_A_RUN = PASS_SHARE * (TIME_OUT - TIME_FOR_ONE.total_seconds())
-"""For a pass; the rest is for releases, and for the last certificate."""
+"""Seconds of a run for a pass; the rest is for releases, and for the last certificate."""
 SCHEDULE = 60
 """Seconds between two invocations."""
 
@@ -34,13 +35,13 @@ class Pass:
     """One pass of the sweep."""
 
     rows: int
-    """Of the ledger's table."""
+    """Number of rows of the ledger's table."""
     fleet: int
-    """Devices of the CA in service."""
+    """Number of devices of the CA in service."""
     serials: int
-    """New on the CA's list."""
+    """Number of new serial numbers on the CA's CRL."""
     devices: int
-    """Of these, registered and not revoked yet."""
+    """Number of these that are registered and not revoked yet."""
     activations_per_second: float = 10
 
     @property
@@ -55,7 +56,7 @@ class Pass:
 
     @property
     def seconds(self) -> float:
-        """Of work."""
+        """Seconds of work."""
         if self.scanning:
             reading = math.ceil(self.rows / ROWS_A_MEGABYTE) * SECONDS_A_MEGABYTE
         else:
@@ -67,12 +68,12 @@ class Pass:
         return reading + changes / (self.activations_per_second * UTILISATION)
 
     def runs(self, seconds_a_run: float = SECONDS_A_RUN) -> int:
-        """How many runs it takes."""
+        """The number of runs."""
         return math.ceil(self.seconds / seconds_a_run)
 
     @property
     def elapsed(self) -> float:
-        """Seconds until it is done; a run begins with the first invocation after the one before has ended."""
+        """Seconds until its end; a run begins with the first invocation after the end of the previous run."""
         *_, last = divmod(self.seconds, SECONDS_A_RUN)
         between = math.ceil(SECONDS_A_RUN / SCHEDULE) * SCHEDULE
         return (self.runs() - 1) * between + (last or SECONDS_A_RUN)

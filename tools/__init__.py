@@ -1,1 +1,1 @@
-"""What writes parts of the documentation from the code: `make docs`."""
+"""Tools that build and check the project; `make docs` writes parts of the documentation from the code."""

@@ -1,4 +1,4 @@
-"""`make docs`: write the pages that come from the code."""
+"""`make docs`: write the pages that are generated from the code."""
 
 from pathlib import Path
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def with_requirements(pyproject: str, requirements: list[str]) -> str:
-    """The text of `pyproject.toml`, its build requiring these packages instead of those in it."""
+    """The text of `pyproject.toml` with these packages as the requirements of its build."""
     listed = "".join(f'  "{each}",\n' for each in requirements)
     pattern = r"(^\[build-system\]\n(?:[^\[].*\n)*?requires = \[\n)[^\]]*"
     return re.sub(pattern, lambda found: found[1] + listed, pyproject, count=1, flags=re.MULTILINE)

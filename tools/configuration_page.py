@@ -1,7 +1,7 @@
 """Writes `docs/configuration.md`: every option, from the option classes and their docstrings.
 
-The prose is in `configuration_page.md.in`. `@table(CaConfiguration, cas[].)` stands for the table of a class,
-with what its keys in `cdk.json` begin with; `@signers()` for the table of the signers.
+The prose is in `configuration_page.md.in`. `@table(CaConfiguration, cas[].)` is replaced by the table of a
+class, with the prefix of its keys in `cdk.json`; `@signers()` by the table of the signers.
 """
 
 import json

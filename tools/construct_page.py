@@ -1,6 +1,6 @@
 """Writes `docs/construct.md`: everything that `iot_jitr` exports, from its signatures and docstrings.
 
-What has no docstring is an error: an option whose meaning is nowhere written is not finished.
+A missing docstring is an error: an option without a description is not finished.
 """
 
 import ast
@@ -40,18 +40,18 @@ class UndocumentedError(JitrError):
 
 @dataclass(frozen=True)
 class Option:
-    """A field of a dataclass, a member of an enumeration, or an argument of whatever makes a class."""
+    """A field of a dataclass, a member of an enumeration, or an argument of a constructor or class method."""
 
     where: str
     """`JitrPipeline.cas`, `Admission.function.timeout_seconds`."""
     default: str | None
-    """As the page shows it; None: it must be given."""
+    """The default as the page shows it; None: the option must be given."""
     text: str
     """Its docstring."""
     annotation: str = ""
-    """Its type, as it is written."""
+    """The type as it is written in the code."""
     takes: tuple[type, ...] = ()
-    """The exported classes among its types: what they say needs not be said of the option."""
+    """The exported classes among its types: the option does not repeat their descriptions."""
 
     @property
     def row(self) -> str:
@@ -72,7 +72,7 @@ def options() -> dict[str, Option]:
 
 
 def sources() -> dict[str, str]:
-    """The page of AWS or the section of an RFC that options, enumerations and their members name."""
+    """The page of AWS or the section of an RFC for each option, enumeration and member that has one."""
     enumerations = [each for each in _exported() if _is(each, Enum)]
     texts = {each.__name__: _docstring(_tree(each), each.__name__) for each in enumerations}
     texts |= {option.where: option.text for each in enumerations for option in _options(each)}
@@ -178,7 +178,7 @@ def _members(exported: type, tree: ast.ClassDef) -> Iterator[Option]:
 
 
 def _methods(exported: type, tree: ast.ClassDef) -> Iterator[str]:
-    """What is called on an instance, but of option classes: its arguments, and what it does in short."""
+    """The methods and properties of a class that is not an option class: arguments and summary."""
     inherited = [each for each in exported.__bases__ if each.__name__ == "OutcomeRules"]
     body = [node for each in (tree, *map(_tree, inherited)) for node in each.body]
     for node in () if is_dataclass(exported) else body:
@@ -193,7 +193,7 @@ def _methods(exported: type, tree: ast.ClassDef) -> Iterator[str]:
 
 
 def _makers(tree: ast.ClassDef) -> Iterator[ast.FunctionDef]:
-    """The constructor, and the class methods that are called in its place."""
+    """The constructor, and the class methods that replace it."""
     for node in tree.body:
         if isinstance(node, ast.FunctionDef):
             made_by = any(ast.unparse(each) == "classmethod" for each in node.decorator_list)
@@ -240,12 +240,12 @@ def _prose(docstring: str) -> str:
 
 
 def _annotation(written: ast.expr | None) -> str:
-    """A type as it is written, without the quotes of one that is imported for checking only."""
+    """A type as it is written, without the quotes of a type that is imported only for type checking."""
     return "" if written is None else ast.unparse(written).strip("'\"")
 
 
 def _taken(exported: type, annotation: str) -> tuple[type, ...]:
-    """The exported classes that a type is made of, those behind a name for several of them too."""
+    """The exported classes in a type; an alias for several classes is resolved."""
     names = re.findall(r"\w+", annotation)
     named = [getattr(sys.modules[exported.__module__], name, getattr(iot_jitr, name, None)) for name in names]
     kinds = [kind for each in named for kind in get_args(each) or (each,)]
@@ -253,7 +253,7 @@ def _taken(exported: type, annotation: str) -> tuple[type, ...]:
 
 
 def _default(exported: type, value: ast.expr | None) -> str | None:
-    """A default as it is written; a number or a text in the place of the constant that names it."""
+    """A default as it is written; a constant is replaced by its number or text."""
     if value is None:
         return None
     text = ast.unparse(value)

@@ -1,6 +1,6 @@
-"""What a pipeline costs: the one model behind `docs/cost.md` and the dollars of `docs/performance.md`.
+"""The cost of a pipeline: the model for `docs/cost.md` and for the dollars of `docs/performance.md`.
 
-Prices are in `tools/prices.py`. An assumption is marked as one where it is made.
+Prices are in `tools/prices.py`. Each assumption is marked as an assumption.
 """
 
 import math
@@ -36,7 +36,7 @@ from tools.prices import (
 )
 
 HOURS = 730
-"""Of a month."""
+"""Hours of a month."""
 KB, GB = 1_000, 1_000_000_000
 
 # An activation
@@ -49,22 +49,22 @@ LEDGER_WRITES = {
     "`activated`, with the count of the fleet: a transaction of two items costs twice": 4,
 }
 """Write units of an activated device that had to wait; each row is below 1 KB. Four operations are on its own
-row, three if it came when a slot was free."""
+row, or three if a slot was free at its event."""
 SECONDS_OF_A_STALE_BATCH = 0.05
 SECONDS_OF_AN_ACTIVATION = 0.4
 ACTIVATOR_GB = 0.5
 BYTES_OF_A_BATCHS_LOG = 1.5 * KB
-"""Lambda's own lines and the metrics."""
+"""Bytes of Lambda's own log lines and of the metrics."""
 BYTES_OF_A_DECISIONS_LOG = 1.0 * KB
 DECISIONS_LOGGED = 2
-"""Of a device: that it waits, and that it is active. Stale events are not logged."""
+"""Log lines of a device: one that it waits, and one that it is active. Stale events are not logged."""
 
 
 def activations(devices: float, events: float, batch_size: int) -> list[Item]:
-    """Return what the activation of `devices` costs that cause `events` registration events.
+    """Return the cost of the activation of `devices` that cause `events` registration events.
 
-    Each event is a CONNECT that AWS IoT refuses, a rule with one action, and a message. Not in it: logs, the
-    connects themselves (`refused_connects`), and what the devices do once they are in.
+    Each event is a CONNECT that AWS IoT refuses, a rule with one action, and a message. Not included: logs,
+    the connects themselves (`refused_connects`), and the traffic of active devices.
     """
     batches = events / batch_size
     seconds = batches * SECONDS_OF_A_STALE_BATCH + devices * SECONDS_OF_AN_ACTIVATION
@@ -89,10 +89,10 @@ def _requests(devices: float, events: float, batches: float) -> float:
 
 
 def refused_connects(events: float) -> list[Item]:
-    """Return what AWS IoT would charge for the refused CONNECTs if it meters them as it does others.
+    """Return the charge for the refused CONNECTs if AWS IoT meters them like accepted ones.
 
-    AWS's price list meters a CONNECT as a message, and connections by the minute. It does not say whether one
-    that ends without a CONNACK counts: both answers are on the page. A minute each is assumed.
+    AWS's price list meters a CONNECT as a message, and connections by the minute. It does not define whether
+    a connection that ends without a CONNACK counts: the page has both results. One minute each is assumed.
     """
     return [
         Item("CONNECTs that are refused, as messages", events, MESSAGE),
@@ -101,27 +101,27 @@ def refused_connects(events: float) -> list[Item]:
 
 
 def logs(devices: float, events: float, batch_size: int) -> list[Item]:
-    """Return what the log lines of these activations cost."""
+    """Return the cost of the log lines of these activations."""
     size = events / batch_size * BYTES_OF_A_BATCHS_LOG + devices * DECISIONS_LOGGED * BYTES_OF_A_DECISIONS_LOG
     return [Item("logs", size / GB, LOGS)]
 
 
 REGISTRY_OPERATIONS_OF_A_THING = 3
-"""CreateThing, ListThingPrincipals, AttachThingPrincipal; one more for each group."""
+"""Calls for a thing: CreateThing, ListThingPrincipals, AttachThingPrincipal; one more call for each group."""
 
 
 def things(devices: float) -> list[Item]:
-    """Return what things cost besides, where devices get one."""
+    """Return the additional cost of things, if devices get things."""
     return [Item("things", devices * REGISTRY_OPERATIONS_OF_A_THING, REGISTRY)]
 
 
 ROW_BYTES = 1 * KB
 INDEX_ENTRY_BYTES = 0.3 * KB
-"""Of the index of serial numbers: two keys, and 100 bytes that DynamoDB counts for each item."""
+"""Size of an entry in the index of serial numbers: two keys, and 100 bytes that DynamoDB adds."""
 
 
 def ledger_storage(devices: float) -> list[Item]:
-    """Return what it costs a month to keep the ledger of `devices`, with point-in-time recovery."""
+    """Return the monthly storage cost of the ledger of `devices`, with point-in-time recovery."""
     return [
         Item("ledger: rows and their index", devices * (ROW_BYTES + INDEX_ENTRY_BYTES) / GB, STORAGE),
         Item("ledger: point-in-time recovery", devices * ROW_BYTES / GB, BACKUP),
@@ -135,11 +135,11 @@ LEDGER_WRITES_OF_AN_EVENT = {
     "its entry in the index of owed events, in and out": 2,
     "the marks off again": 2,
 }
-"""Write units of an outcome's event, besides those of the outcome."""
+"""Write units of an outcome event, in addition to those of the outcome."""
 
 
 def outcome_events(count: float) -> list[Item]:
-    """Return what it costs to publish so many outcome events; what they invoke comes on top."""
+    """Return the cost of publishing `count` outcome events; targets that they invoke are not included."""
     return [
         Item("outcome events, published", count, EVENT),
         Item("ledger: writes", count * sum(LEDGER_WRITES_OF_AN_EVENT.values()), WRITE),
@@ -150,23 +150,23 @@ def outcome_events(count: float) -> list[Item]:
 
 GUARD_GB = 1769 / 1024
 SECONDS_OF_A_CONNECT = 0.005
-"""At most, at the 99th percentile; Lambda bills whole milliseconds."""
+"""Maximum at the 99th percentile; Lambda bills whole milliseconds."""
 BYTES_OF_AN_INVOCATIONS_LOG = 350
-"""Lambda's own three lines."""
+"""Bytes of Lambda's own three log lines."""
 REQUESTS_AN_ENVIRONMENT = 10
-"""A second, that Lambda lets one unit of concurrency serve:
+"""Requests a second that Lambda allows for one unit of concurrency:
 https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html"""
 
 
 def guard_environments(connects_a_second: float) -> int:
-    """Return how many environments serve so many connects: Little's law, or Lambda's quota of requests."""
+    """Return the number of environments for this rate: Little's law, or Lambda's quota of requests."""
     return math.ceil(
         max(connects_a_second * SECONDS_OF_A_CONNECT, connects_a_second / REQUESTS_AN_ENVIRONMENT)
     )
 
 
 def guarded_connects(connects: float) -> list[Item]:
-    """Return what the guard's answers to so many connects cost."""
+    """Return the cost of the guard's answers to `connects` connects."""
     return [
         Item("guard: invocations", connects, INVOCATION),
         Item("guard: running time, 5 ms each", connects * SECONDS_OF_A_CONNECT * GUARD_GB, COMPUTE),
@@ -175,12 +175,12 @@ def guarded_connects(connects: float) -> list[Item]:
 
 
 def guard_kept_ready(environments: int) -> list[Item]:
-    """Return what so many environments cost a month that are kept ready."""
+    """Return the monthly cost of `environments` that are kept ready."""
     return [Item("guard: kept ready", environments * GUARD_GB * HOURS * 3600, KEPT_READY)]
 
 
 def guard_snapshot(starts: int) -> list[Item]:
-    """Return what a snapshot costs a month from which so many environments start."""
+    """Return the monthly cost of a snapshot from which environments start `starts` times."""
     return [
         Item("guard: snapshot", GUARD_GB * HOURS * 3600, SNAPSHOT),
         Item("guard: starts from it", starts * GUARD_GB, RESTORED),
@@ -198,13 +198,13 @@ ALARMS, ALARMS_A_CA = 10, 1
 ALARMS_WITH_CRLS, ALARMS_A_CRL = 3, 3
 ALARM_OF_ACCOUNT_LOGGING = 1
 METRICS, METRICS_A_CA, METRICS_A_CRL = 3, 1, 4
-"""Requeued, Backfilled, PendingAge; CaDaysToExpiry; CrlUnusable, CrlAge, CrlTimeLeft, CrlEntries."""
+"""Metrics: Requeued, Backfilled, PendingAge; CaDaysToExpiry; CrlUnusable, CrlAge, CrlTimeLeft, CrlEntries."""
 POLLERS, SECONDS_OF_A_POLL = 5, 20
-"""Of an event source, at rest: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html"""
+"""Pollers of an idle event source: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html"""
 RECONCILER_GB, SECONDS_OF_A_RECONCILIATION, LEDGER_OPERATIONS_OF_A_RECONCILIATION = 0.25, 2.0, 20
 SWEEPS_AN_HOUR, SWEEP_GB, SECONDS_OF_A_SWEEP = 60, 0.5, 0.3
 WRITES_OF_A_SWEEP, READS_OF_A_SWEEP = 2, 1
-"""The lease, taken and released; what is on hold."""
+"""The lease, acquired and released; the certificates on hold."""
 WATCHES_AN_HOUR, PUBLISHER_GB, SECONDS_OF_A_WATCH, SECONDS_OF_A_FETCH = 12, 1.0, 0.2, 1.0
 GETS_OF_A_FETCH, PUTS_OF_A_FETCH = 4, 2
 BYTES_OF_A_RUNS_LOG = 0.6 * KB
@@ -214,30 +214,30 @@ KMS_REQUESTS = 30_000
 
 @dataclass(frozen=True)
 class Pipeline:
-    """What a pipeline at rest consists of."""
+    """The parts of a pipeline at rest."""
 
     cas: int = 1
     crls: int = 0
-    """How many of `cas` have a CRL."""
+    """Number of `cas` that have a CRL."""
     account_logging: bool = False
     secrets: int = 1
     encryption_key: bool = False
 
     @property
     def alarms(self) -> int:
-        """How many alarms it has."""
+        """The number of alarms."""
         with_crls = ALARMS_WITH_CRLS + ALARMS_A_CRL * self.crls if self.crls else 0
         logging = ALARM_OF_ACCOUNT_LOGGING if self.account_logging else 0
         return ALARMS + ALARMS_A_CA * self.cas + with_crls + logging
 
     @property
     def metrics(self) -> int:
-        """How many metrics are written while no device comes."""
+        """The number of metrics that are written while no device connects."""
         return METRICS + METRICS_A_CA * self.cas + METRICS_A_CRL * self.crls
 
 
 def month(pipeline: Pipeline) -> list[Item]:
-    """Return what a month costs in which no device comes."""
+    """Return the cost of a month in which no device connects."""
     return [
         Item("alarms", pipeline.alarms, ALARM),
         Item("dashboard", 1, DASHBOARD),

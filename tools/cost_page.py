@@ -1,4 +1,4 @@
-"""Writes `docs/cost.md`: every figure of it comes from `tools.cost`, the prose from `cost_page.md.in`."""
+"""Writes `docs/cost.md`: all values are from `tools.cost`, the prose is from `cost_page.md.in`."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -16,14 +16,14 @@ CONNECTS_PER_SECOND = 3000
 """AWS's default quota in most regions: https://docs.aws.amazon.com/general/latest/gr/iot-core.html"""
 _CENT = 0.01
 FULL = Pipeline(cas=1, crls=1, encryption_key=True)
-"""The pipeline whose month is the table."""
+"""The pipeline in the table of a month."""
 
 
 def page() -> str:
     """Return the page.
 
     Raises:
-        KeyError: The template names a table or figure that there is not.
+        KeyError: The template uses a table or value that does not exist.
     """
     text = TEMPLATE.read_text(encoding="utf-8")
     text = re.sub(r"@figure\((\w+)\)", lambda found: figures()[found[1]], text)
@@ -31,7 +31,7 @@ def page() -> str:
 
 
 def figures() -> Mapping[str, str]:
-    """Return the figures used in sentences, by their names."""
+    """Return the values that are used in sentences, by their names."""
     million, forty_thousand = Storm(MILLION, 10), Storm(40_000, 10)
     return {
         "dollars_10": f"{million.dollars:.0f}",
@@ -53,9 +53,9 @@ def figures() -> Mapping[str, str]:
 
 
 def fleets() -> str:
-    """Return what a million devices cost at each rate, with what may come on top."""
+    """Return the cost of a million devices at each rate, with possible additional costs."""
     storms = [Storm(MILLION, rate) for rate in RATES]
-    # The stack counts with ten connects for each activation where that is more.
+    # The stack uses ten connects for each activation, if that is more.
     more = [max(CONNECTS_PER_SECOND, storm.capacity.events_per_second) for storm in storms]
     faster = [
         Storm(MILLION, rate, connects_per_second=connects) for rate, connects in zip(RATES, more, strict=True)
@@ -120,7 +120,7 @@ def guard() -> str:
 
 
 def guard_month() -> str:
-    """Return what is paid by the month for the guard, at each rate of connects."""
+    """Return the monthly cost of the guard at each rate of connects."""
     rows = []
     for rate in (100, 500, 3_000):
         environments = cost.guard_environments(rate)
@@ -168,7 +168,7 @@ def _row(item: Item) -> str:
 
 
 def dollars(amount: float) -> str:
-    """Write an amount.
+    """Return an amount as text.
 
     >>> dollars(0.004), dollars(0.04), dollars(114.3)
     ('below 0.01', '0.04', '114.30')

@@ -19,19 +19,19 @@ from tools.locks import FUNCTIONS, ROOT, closed_part
 from tools.setup import Environment, SetupError
 
 LIMIT_SECONDS = 600.0
-"""Of one command."""
+"""Time limit of one command."""
 PACKAGES = {
     "iot_jitr": "stacks",
     "iot_jitr_policy": "stacks",
     "iot_jitr_runtime": "lambda",
     "iot_jitr_cli": "cli",
 }
-"""Each import package of the wheel, with the source root that it comes from."""
+"""Each import package of the wheel, with its source root."""
 _IMPORTS = "import iot_jitr, iot_jitr_policy, iot_jitr_runtime, iot_jitr_cli"
 
 
 class DistributionError(Exception):
-    """A distribution is not as it must be; the message says what was found and what was expected."""
+    """A distribution is wrong; the message has the found and the expected state."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Distributions:
 
 
 def build(folder: Path) -> Distributions:
-    """Build wheel and sdist, and write down what the wheel and the functions' asset bring along (CycloneDX).
+    """Build wheel and sdist, and write the bills of materials of the wheel and of the asset (CycloneDX).
 
     Raises:
         DistributionError: A command failed.
@@ -64,7 +64,7 @@ def build(folder: Path) -> Distributions:
 
 
 def _bill_of_materials(lock: Path, written: Path) -> Path:
-    """Validated by its author, `cyclonedx-py`; the same input gives the same bytes."""
+    """Write a bill of materials; `cyclonedx-py` validates it, and the same input gives the same bytes."""
     options = ["--pyproject", str(ROOT / "pyproject.toml"), "--mc-type", "library", "--output-reproducible"]
     _run(_tool("cyclonedx-py"), "requirements", *options, "-o", str(written), str(lock))
     return written
@@ -76,10 +76,10 @@ def check_description(built: Distributions) -> None:
 
 
 def check_contents(built: Distributions) -> None:
-    """Check that both hold exactly what is under version control: nothing is missing, nothing slipped in.
+    """Check that both contain exactly the files under version control, without missing or additional files.
 
     Raises:
-        DistributionError: Names the files.
+        DistributionError: A file is missing or unexpected; the message lists the files.
     """
     tracked = set(_run("git", "ls-files").splitlines())
     with zipfile.ZipFile(built.wheel) as archive:
@@ -105,11 +105,11 @@ def _compare(file: Path, found: set[str], expected: set[str]) -> None:
 
 
 def check_installation(file: Path) -> None:
-    """Install a wheel or an sdist, with what it needs as locked, into an empty environment, and import it.
+    """Install a wheel or an sdist with its locked requirements into an empty environment, and import it.
 
     Raises:
-        SetupError: What it needs cannot be installed.
-        DistributionError: The file itself cannot be installed, or does not import.
+        SetupError: The requirements cannot be installed.
+        DistributionError: The file itself cannot be installed or imported.
     """
     with tempfile.TemporaryDirectory() as scratch:
         environment = Environment(Path(scratch))
@@ -123,10 +123,10 @@ def check_installation(file: Path) -> None:
 
 
 def check_release(tag: str, changelog: str) -> None:
-    """Check that a tag names the version, and that the changelog has an entry with its date.
+    """Check that a tag matches the version, and that the changelog has an entry with a date.
 
     Raises:
-        DistributionError: One of them does not.
+        DistributionError: The tag is wrong, or the entry is missing.
     """
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     if tag != f"v{version}":
@@ -150,7 +150,7 @@ def _run(*command: str, at: Path = ROOT) -> str:
 
 
 def main(arguments: Sequence[str]) -> str | None:
-    """Build and check everything; returns what was wrong, or None."""
+    """Build and check everything; return the error, or None."""
     parser = argparse.ArgumentParser(prog="make dist", description=__doc__)
     parser.add_argument("--release", metavar="TAG", help="check the tag and the changelog too")
     parser.add_argument("--directory", type=Path, default=ROOT / "dist")

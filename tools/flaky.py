@@ -1,8 +1,8 @@
-"""`make flaky`: run what depends on time again and again, on processors of different speed.
+"""`make flaky`: run all tests that depend on time repeatedly, on processors of different speed.
 
-A test that waits for a time and hopes passes on the machine it was written on. Here everything that deploys,
-or starts a process or a thread, runs as fast as the machine allows, on one core, and on one core that
-something else keeps busy. One failure fails all.
+A test with a fixed wait may pass only on the machine of its author. Here every test that deploys, or starts a
+process or a thread, runs as fast as the machine allows, on one core, and on one core with another load. One
+failure fails everything.
 """
 
 import argparse
@@ -19,11 +19,11 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 LOGS = ROOT / "build" / "flaky"
 LIMIT_SECONDS = 3600
-"""Of one round."""
+"""Time limit of one round."""
 SPEEDS = ("free", "one-core", "busy-core")
 _PYTEST = ("-m", "pytest", "-q", "--dist=loadfile", "--no-loadscope-reorder", "-p", "no:cacheprovider")
 _SHOWN_OF_A_FAILURE = 8_000
-"""Characters of the log's end: all that is kept of a run on another machine."""
+"""Number of characters of the log's end that are printed: a run on another machine keeps nothing else."""
 _MARKED = ("-m", "e2e or timing")
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 
@@ -41,7 +41,7 @@ class Round:
 
 @contextmanager
 def speed(name: str, core: int) -> Iterator[None]:
-    """Let this process and its children run at a speed: an affinity is inherited."""
+    """Run this process and its child processes at a speed: child processes inherit the CPU affinity."""
     before = os.sched_getaffinity(0)
     hog = None
     try:
@@ -72,15 +72,15 @@ def run(name: str, number: int, core: int, processes: int, selected: Sequence[st
 
 
 def files_with_marked_tests() -> list[str]:
-    """The files to collect: to collect all tests takes as long as a deployment, in each process."""
+    """The files to collect: the collection of all tests takes as long as a deployment, in each process."""
     files = sorted(ROOT.glob("tests/**/test_*.py"))
     return [str(file) for file in files if "e2e" in file.parts or "pytest.mark.timing" in file.read_text()]
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the rounds, print one line each, and say whether all passed."""
+    """Run the rounds, print one line for each, and return the exit code."""
     if not hasattr(os, "sched_setaffinity"):
-        sys.stderr.write("make flaky holds tests to one core, which takes Linux; here: make test\n")
+        sys.stderr.write("make flaky runs tests on one core, which needs Linux; use 'make test' here\n")
         return 2
     parser = argparse.ArgumentParser(prog="python -m tools.flaky", description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=10, help="rounds of each speed (default: 10)")
@@ -89,7 +89,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--processes", type=int, default=3, help="processes of tests side by side (default: 3)"
     )
-    parser.add_argument("tests", nargs="*", help="what pytest gets; default: what depends on time")
+    parser.add_argument("tests", nargs="*", help="arguments of pytest; default: tests that depend on time")
     chosen = parser.parse_args(arguments)
     selected = chosen.tests or [*files_with_marked_tests(), *_MARKED]
     rounds = []

@@ -1,4 +1,4 @@
-"""What the lock files hold, and which part of them a package needs."""
+"""Reads the lock files, and selects the part that a package needs."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ FUNCTIONS = ROOT / "stacks" / "iot_jitr" / "bundling" / "functions.lock"
 
 @dataclass(frozen=True)
 class Locked:
-    """One entry of a lock file; as a string, a line of a requirements file."""
+    """One entry of a lock file; its string form is a line of a requirements file."""
 
     requirement: Requirement
     hashes: tuple[str, ...]
@@ -51,7 +51,7 @@ def entries(text: str) -> list[Locked]:
 
 
 def marker_variables(python: str, system: str, machine: str) -> dict[str, str]:
-    """The variables of CPython `python`, say 3.11, that environment markers compare (PEP 508)."""
+    """The variables for environment markers (PEP 508) of CPython `python`, for example 3.11."""
     return {
         "implementation_name": "cpython",
         "implementation_version": f"{python}.0",
@@ -66,7 +66,7 @@ def marker_variables(python: str, system: str, machine: str) -> dict[str, str]:
 
 
 def needs_of(asked: Requirement, machine: Mapping[str, str] | None = None) -> list[Requirement]:
-    """What an installed package requires, with the extras that are chosen."""
+    """The requirements of an installed package with the chosen extras."""
     return [
         each
         for each in map(Requirement, requires(asked.name) or [])
@@ -76,7 +76,7 @@ def needs_of(asked: Requirement, machine: Mapping[str, str] | None = None) -> li
 
 
 def with_all_they_need(asked: Iterable[str], machine: Mapping[str, str] | None = None) -> set[str]:
-    """The names of these packages and of all that they require, as the installed ones say."""
+    """The names of these packages and of all their requirements, from the metadata of installed packages."""
     found = set()
     pending = [Requirement(each) for each in asked]
     while pending:

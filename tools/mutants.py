@@ -1,9 +1,8 @@
-"""`make mutants`: change parts of the runtime in small ways, and see what no test notices.
+"""`make mutants`: make small changes to parts of the runtime, and report those that no test detects.
 
-mutmut wants the sources in `src/` of the folder it runs in. This puts a copy of the runtime and of its tests
-there, for one part after the other, runs mutmut, and prints the score of each module and every survivor
-with its difference. The first run takes hours; later ones look only at functions that changed, and at what is
-named:
+mutmut needs the sources in `src/` of its working folder. This copies the runtime and its tests into that
+folder, for one part after the other, runs mutmut, and prints the score of each module and every survivor with
+its difference. The first run takes hours; later runs test only changed functions, and the given part:
 
     python -m tools.mutants                        everything
     python -m tools.mutants activator.on_refusal   one module of a package
@@ -33,14 +32,14 @@ PARTS = {
     "dynamodb": "test_dynamodb.py",
     "rate_limiter": "test_rate_limiter.py",
 }
-"""What is mutated, a package or a module of the runtime, and its tests in `tests/unit/runtime`."""
+"""Each mutated package or module of the runtime, and its tests in `tests/unit/runtime`."""
 NOTICED = frozenset({1, 3, -24, 24, 36, 37, 152, 255})
-"""mutmut's exit codes for a mutant that a test or the type checker noticed, a time-out included."""
+"""mutmut's exit codes for a mutant that a test or the type checker detects, including a time-out."""
 
 
 @dataclass(frozen=True)
 class ModuleScore:
-    """How many mutants of one module the tests noticed."""
+    """The number of mutants of one module, and the number that the tests detect."""
 
     module: str
     noticed: int
@@ -49,7 +48,7 @@ class ModuleScore:
 
     @property
     def percent(self) -> float:
-        """The share of mutants that a test noticed, 0-100."""
+        """The share of mutants that a test detects, 0-100."""
         return 100 * self.noticed / self.total
 
 
@@ -65,7 +64,7 @@ def configuration(part: str) -> str:
 
 
 def prepare(part: str) -> Path:
-    """Copy sources and tests to where mutmut looks for them; its results of former runs stay."""
+    """Copy sources and tests into mutmut's folder; the results of former runs stay."""
     workbench = WORKBENCHES / part
     workbench.mkdir(parents=True, exist_ok=True)
     for folder in (workbench / "src", workbench / "tests", workbench / "mutants" / "tests"):
@@ -87,9 +86,9 @@ def prepare(part: str) -> Path:
 
 
 def forget_what_tests_reach(stats: Path) -> None:
-    """Have mutmut find out anew which tests reach which function.
+    """Delete mutmut's record of the functions that each test reaches, so that mutmut measures it again.
 
-    It does so for new tests only, by their names, and a test that has changed may reach more than before.
+    mutmut measures new tests only, by their names, but a changed test may reach more functions than before.
     """
     if stats.exists():
         found = json.loads(stats.read_text(encoding="utf-8"))
@@ -98,7 +97,7 @@ def forget_what_tests_reach(stats: Path) -> None:
 
 
 def scores(results: Path) -> list[ModuleScore]:
-    """Read what mutmut wrote about each module that has mutants and was examined to the end."""
+    """Read mutmut's results of each module that has mutants and was tested completely."""
     found = []
     for meta in sorted(results.rglob("*.py.meta")):
         codes: dict[str, int | None] = json.loads(meta.read_text(encoding="utf-8"))["exit_code_by_key"]
@@ -119,7 +118,7 @@ def main() -> int:
         "parts",
         nargs="*",
         metavar="PART[.MODULE]",
-        help="what to look at again; default: all that changed",
+        help="parts to test again; default: all changed functions",
     )
     parser.add_argument("--report", action="store_true", help="only print the results of the last run")
     parser.add_argument("--jobs", type=int, default=2, help="mutants at a time (default: 2)")

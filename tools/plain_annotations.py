@@ -6,14 +6,14 @@ import griffe
 
 
 class PlainAnnotations(griffe.Extension):
-    """Shows `Annotated[int, whole_number(1, 1000)]` as `int`: the docstring says the range."""
+    """Shows `Annotated[int, whole_number(1, 1000)]` as `int`: the docstring has the range."""
 
     def on_attribute(self, *, attr: griffe.Attribute, **_: Any) -> None:
         """Change an attribute's type."""
         attr.annotation = _plain(attr.annotation)
 
     def on_function(self, *, func: griffe.Function, **_: Any) -> None:
-        """Change the types of the parameters and of what is returned."""
+        """Change the types of the parameters and of the return value."""
         for parameter in func.parameters:
             parameter.annotation = _plain(parameter.annotation)
         func.returns = _plain(func.returns)

@@ -17,7 +17,7 @@ class Price:
     per: int
     unit: str
     page: str
-    """Where AWS says so."""
+    """The page of AWS with this price."""
 
 
 _IOT = "https://aws.amazon.com/iot-core/pricing/"
@@ -64,7 +64,7 @@ class Item:
 
     @property
     def dollars(self) -> float:
-        """What it costs."""
+        """The cost of the item."""
         return self.quantity / self.price.per * self.price.dollars
 
 

@@ -1,15 +1,15 @@
-"""`make setup`: the environment of this checkout, `.venv` and `node_modules`, exactly as the lock files say.
+"""`make setup`: the environment of this checkout, `.venv` and `node_modules`, exactly from the lock files.
 
 Installing resolves nothing: every package, version and hash is in `requirements.lock` and
-`package-lock.json`, so what was published since does not matter. pip and npm do the work, with the settings
-that their user has made (mirrors, proxies, certificates).
+`package-lock.json`, so later publications have no effect. pip and npm do the work, with the user's settings
+(mirrors, proxies, certificates).
 
 Run by the machine's own Python before anything is installed: standard library only.
 """
 
 import sys
 
-if sys.version_info < (3, 11):  # noqa: UP036 - an older Python comes this far; what is imported below needs 3.11
+if sys.version_info < (3, 11):  # noqa: UP036 - an older Python runs up to here; the imports below need 3.11
     sys.exit(
         "iot-jitr needs Python 3.11 or newer; %s is %d.%d. Name a newer one: make PYTHON=python3.12"  # noqa: UP031
         % (sys.executable, sys.version_info[0], sys.version_info[1])
@@ -29,19 +29,20 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 INSTALLED_LAST = "aws-cdk-lib"
-"""It and `aws-cdk.cloud-assembly-schema` bring the same file, `aws_cdk/cloud_assembly_schema/__init__.py`,
-and the CDK needs its own. A pip that resolves installs dependencies first; without, the alphabet decides."""
+"""It and `aws-cdk.cloud-assembly-schema` contain the same file, `aws_cdk/cloud_assembly_schema/__init__.py`,
+and the CDK needs its own one. With resolution, pip installs dependencies first; without it, the order is
+alphabetical."""
 LIMIT_SECONDS = 3600.0
-"""Of one step: fetching everything through a slow network is within it."""
+"""Time limit of one step; it is long enough to fetch everything through a slow network."""
 _SECONDS_BETWEEN_LINES = 5.0
 
 
 class SetupError(Exception):
-    """A step of the set-up failed; the message says which, why, and what to do."""
+    """A step of the set-up failed; the message has the step, the reason and the fix."""
 
 
 class Environment:
-    """The `.venv` and `node_modules` of the checkout in `root`. `pip` is that of `.venv` unless given."""
+    """The `.venv` and `node_modules` of the checkout in `root`. The default `pip` is that of `.venv`."""
 
     def __init__(self, root: Path, pip: Sequence[str] = ()) -> None:
         self.root = root
@@ -52,12 +53,12 @@ class Environment:
         self._stamp = self.folder / "setup-done"
 
     def make(self) -> None:
-        """Make it anew, unless it is as wanted already.
+        """Make the environment again, unless it is as wanted already.
 
         Raises:
             SetupError: A step failed; the next call starts from the beginning.
         """
-        with self._alone():
+        with self._locked():
             if self.is_as_wanted():
                 return
             began = time.monotonic()
@@ -70,14 +71,14 @@ class Environment:
             _say(f"set up in {time.monotonic() - began:.0f} s")
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _locked(self) -> Iterator[None]:
         """Wait while another `make` sets up the same checkout."""
         with (self.root / "requirements.lock").open() as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
     def is_as_wanted(self) -> bool:
-        """Whether a finished set-up is there, from these locks, in this folder, by this Python version."""
+        """Whether there is a finished set-up from these locks, in this folder, for this Python version."""
         if not self._stamp.is_file() or self._stamp.read_text() != self._wanted():
             return False
         if not (self.root / "node_modules" / ".bin" / "cdk").exists():
@@ -85,10 +86,10 @@ class Environment:
         try:
             return subprocess.run([self.python, "-c", ""], timeout=60, check=False).returncode == 0
         except OSError:
-            return False  # the Python that it was made from is gone
+            return False  # the Python that it was made from does not exist any more
 
     def _wanted(self) -> str:
-        """SHA-256 of all that decides what a finished set-up holds."""
+        """SHA-256 of all inputs that determine a finished set-up."""
         project = tomllib.loads((self.root / "pyproject.toml").read_text())
         npm = ("package.json", "package-lock.json")
         facts = [
@@ -100,7 +101,7 @@ class Environment:
         return hashlib.sha256("\0".join(facts).encode()).hexdigest()
 
     def create(self) -> None:
-        """An empty virtual environment, whatever an earlier set-up has left."""
+        """Make an empty virtual environment, and remove the files of an earlier set-up."""
         _say("setting up .venv and node_modules, from the lock files")
         command = [sys.executable, "-m", "venv", "--clear", str(self.folder)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False)
@@ -111,10 +112,10 @@ class Environment:
             )
 
     def install(self, lock: Path) -> None:
-        """Install what a lock file holds, and nothing else.
+        """Install exactly the packages of a lock file.
 
-        Without compiled files: Python writes those of the modules that are used, when they are used. To
-        compile all of them takes longer than all the rest.
+        Nothing is compiled in advance: Python compiles a module at its first use. Compiling all modules takes
+        longer than everything else together.
         """
         packages = [each for each in re.split(r"^(?=\w)", lock.read_text(), flags=re.MULTILINE) if each]
         before = self._installed()
@@ -146,19 +147,19 @@ class Environment:
         self._run([*self._pip, "install", *options])
 
     def check(self) -> None:
-        """Ask pip whether what is installed fits together."""
+        """Check with pip that the installed packages are compatible."""
         try:
             self._run([*self._pip, "check"])
         except SetupError as error:
             raise SetupError(f"{error}\nIf pyproject.toml asks for something new: make lock") from error
 
     def install_command_line(self) -> None:
-        """Install the CDK command line, by the npm that came with the Python packages."""
+        """Install the CDK command line with the npm of the Python packages."""
         self._run([str(self.folder / "bin" / "npm"), "ci"], lambda: "CDK command line: fetching")
         _say("CDK command line: installed")
 
     def _run(self, command: Sequence[str], progress: Callable[[], str] | None = None) -> None:
-        """Run one step; what it prints goes to the log."""
+        """Run one step; its output is written to the log."""
         variables = os.environ | {
             "PATH": f"{self.folder / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}",
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",

@@ -1,7 +1,8 @@
 """The documentation site (`make site`): what differs from the Markdown pages of the code host.
 
-A hook of MkDocs. README.md is the first page, and the other pages at the repository's root come along. Links
-to files that are no pages lead to the code host. One page is made of the docstrings of `iot_jitr`.
+A hook of MkDocs. README.md is the first page, and the site has the other pages of the repository's root too.
+Links to files that are not pages lead to the code host. One page is generated from the docstrings of
+`iot_jitr`.
 """
 
 import posixpath
@@ -34,7 +35,7 @@ _CODE = re.compile(r"^(`{3,}).*?^\1", re.DOTALL | re.MULTILINE)
 
 
 def on_files(files: Files, config: "MkDocsConfig") -> Files:
-    """Add what is not in `docs/`."""
+    """Add the pages that are not in `docs/`."""
     for name, target in FROM_ROOT.items():
         files.append(File.generated(config, target, content=(ROOT / name).read_text(encoding="utf-8")))
     files.append(File.generated(config, "reference.md", content=REFERENCE))
@@ -43,7 +44,7 @@ def on_files(files: Files, config: "MkDocsConfig") -> Files:
 
 
 def on_page_markdown(markdown: str, page: "Page", config: "MkDocsConfig", files: Files) -> str:
-    """Let links lead to pages of the site, and those to other files to the code host."""
+    """Change the links: links to pages lead to the site, links to other files lead to the code host."""
     at = "." if page.file.src_uri in FROM_ROOT.values() else "docs"
 
     def changed(match: re.Match[str]) -> str:
@@ -60,7 +61,7 @@ def on_page_markdown(markdown: str, page: "Page", config: "MkDocsConfig", files:
 
 
 def _on_site(path: str, files: Files, config: "MkDocsConfig") -> str:
-    """Where a file of the repository is: a page beside this one, or the code host."""
+    """The address of a file of the repository: a page of the site, or the code host."""
     if path in FROM_ROOT:
         return FROM_ROOT[path]
     inside = path.removeprefix("docs/")

@@ -1,4 +1,4 @@
-"""The page of AWS, or section of an RFC, that defines what an option sets: the last line of its docstring."""
+"""The page of AWS, or the section of an RFC, that defines an option: the last line of its docstring."""
 
 import re
 
@@ -8,13 +8,13 @@ _RFC = re.compile(r"rfc(\d+)#section-([\d.]+)$")
 
 
 def source_of(docstring: str) -> str | None:
-    """The address that a docstring ends in."""
+    """The address at the end of a docstring."""
     found = _SOURCE.search(docstring.strip())
     return found[1] if found else None
 
 
 def linked(docstring: str) -> str:
-    """A docstring as a page in `docs` shows it: the address that it ends in and other pages are links."""
+    """A docstring for a page in `docs`: the address at its end and the names of other pages are links."""
     text = _PAGE.sub(r"[\1](\1)", docstring.strip())
     return _SOURCE.sub(lambda found: f" {link(found[1])}", text)
 

@@ -1,1 +1,1 @@
-"""The storm benchmark: a whole fleet switched on at once, against an account with AWS's default quotas."""
+"""The storm benchmark: a whole fleet is switched on at once, in an account with AWS's default quotas."""

@@ -1,4 +1,4 @@
-"""`python -m bench.storm`: run the storm and save what was measured; `make bench-storm` runs all of it."""
+"""`python -m bench.storm`: run the storm and save the measurements; `make bench-storm` runs everything."""
 
 import argparse
 import asyncio
@@ -44,7 +44,7 @@ def main() -> int:
             for name in arguments.behaviours:
                 for kind in arguments.systems:
                     if size == arguments.real and kind != Ours.name:
-                        continue  # there to hold the injected events' rate against real devices'
+                        continue  # only for comparison: the rate of injected events and that of real devices
                     result = asyncio.run(
                         storm(cloud, SYSTEMS[kind](cloud), BEHAVIOURS[name], size, real=real)
                     )

@@ -1,10 +1,10 @@
-"""The baseline, the plain documented recipe: rule → Lambda → describe, attach, activate; no queue, no ledger.
+"""The baseline is the documented recipe: rule → Lambda → describe, attach, activate; no queue, no ledger.
 
-The recipe's handler is `recipe`; around it stands what AWS puts there, with its documented behaviour: an
-asynchronous invocation waits until one of 1,000 concurrent executions is free, and one that failed is
-tried again after one minute and after two more, then the event is gone
-(https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html). Where the stand-in is
-kinder than AWS, it favours the recipe: no cold starts, no function time-out.
+The recipe's handler is `recipe`. The rest simulates AWS with its documented behaviour: an asynchronous
+invocation waits until one of 1,000 concurrent executions is free. A failed invocation is retried after one
+minute and after two more minutes; then the event is lost
+(https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html). If the simulation is less
+strict than AWS, the recipe has an advantage: no cold starts, no function time-out.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ class CallFailedError(Exception):
 
 @dataclass
 class Iot:
-    """An AWS IoT client that a thousand executions can share: boto3's requests and retries, on asyncio."""
+    """An AWS IoT client for a thousand executions: the requests and retries of boto3, with asyncio."""
 
     endpoint: str
     credentials: "Credentials"
@@ -41,7 +41,7 @@ class Iot:
     _idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = field(default_factory=list)
 
     async def call(self, method: str, path: str, body: bytes = b"") -> dict[str, Any]:
-        """Make one call, retried as boto3 does by default."""
+        """Make one call, with the default retries of boto3."""
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 status, answer = await self._once(method, path, body)
@@ -83,7 +83,7 @@ class Iot:
 
 
 async def recipe(iot: Iot, certificate_id: str, policy: str) -> None:
-    """Activate a certificate, as the documentation's example has it."""
+    """Activate a certificate, as in the documentation's example."""
     described = await iot.call("GET", f"/certificates/{certificate_id}")
     arn = described["certificateDescription"]["certificateArn"]
     await iot.call("PUT", f"/target-policies/{quote(policy)}", json.dumps({"target": arn}).encode())
@@ -97,14 +97,14 @@ class AsynchronousInvocation:
     iot: Iot
     policy: str
     on_gone: Callable[[str], None]
-    """Told the certificate of every event that failed three times."""
+    """Called with the certificate of every event that failed three times."""
     waiting: asyncio.Queue[tuple[str, int]] = field(default_factory=asyncio.Queue)
     unfinished: int = 0
-    """Events that are neither done nor gone."""
+    """Number of events that are neither processed nor lost."""
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def start(self) -> None:
-        """Begin to execute what is invoked."""
+        """Begin to execute the invocations."""
         for _ in range(CONCURRENT_EXECUTIONS):
             self._spawn(self._execute())
 
@@ -114,7 +114,7 @@ class AsynchronousInvocation:
         self.waiting.put_nowait((certificate_id, 0))
 
     async def stop(self) -> None:
-        """Drop what is not done."""
+        """Drop all unfinished invocations."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""The local cloud that the storm breaks over: the real stack, its IoT API behind the quota proxy."""
+"""The local cloud of the storm: the real stack, with its IoT API behind the quota proxy."""
 
 import http.client
 import io
@@ -40,15 +40,15 @@ class Proxy:
     url: str
 
     def report(self, since: int = 0) -> dict[str, Any]:
-        """What became of the calls, and the activations from number `since` on."""
-        answer: dict[str, Any] = json.loads(self._ask("GET", f"/report?since={since}"))
+        """The results of the calls, and the activations from number `since` on."""
+        answer: dict[str, Any] = json.loads(self._request("GET", f"/report?since={since}"))
         return answer
 
     def reset(self) -> None:
-        """Forget the calls and fill the buckets."""
-        self._ask("POST", "/reset")
+        """Delete the record of the calls and fill the token buckets."""
+        self._request("POST", "/reset")
 
-    def _ask(self, method: str, path: str) -> bytes:
+    def _request(self, method: str, path: str) -> bytes:
         connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=30)
         try:
             connection.request(method, path)
@@ -63,7 +63,7 @@ class QueueDepth:
 
     visible: int
     hidden: int
-    """In a worker's hands, or waiting for their slot."""
+    """In flight: processed by a worker, or waiting for their slot."""
 
     @property
     def total(self) -> int:
@@ -73,14 +73,14 @@ class QueueDepth:
 
 @dataclass
 class Cloud:
-    """The lab, the stack in it, and the proxy before its IoT API."""
+    """The lab, its stack, and the proxy before its IoT API."""
 
     lab: Lab
     ca: DevelopmentCa
     proxy: Proxy
 
     def client(self, service: str) -> Any:
-        """A client with root rights, past the proxy."""
+        """A client with root rights that does not use the proxy."""
         return self.lab.client(service)
 
     @property
@@ -91,7 +91,7 @@ class Cloud:
         return dict(self.lab.deployed.outputs)
 
     def new_devices(self, count: int) -> list[DeviceIdentity]:
-        """Make devices that the cloud has not seen."""
+        """Make devices that are not registered."""
         run = uuid.uuid4().hex[:8]
         return [self.ca.issue(DeviceSpec(f"storm-{run}-{number}")) for number in range(count)]
 
@@ -108,7 +108,7 @@ class Cloud:
         return planted
 
     def active(self, certificate_ids: list[str]) -> int:
-        """How many of these are ACTIVE in AWS IoT."""
+        """The number of these certificates that are ACTIVE in AWS IoT."""
         wanted = set(certificate_ids)
         found = 0
         pages = self.client("iot").get_paginator("list_certificates_by_ca")
@@ -134,7 +134,7 @@ class Cloud:
         )
 
     def send(self, certificate_ids: list[str]) -> None:
-        """Put events into the activation queue, where the rule puts them."""
+        """Put events into the activation queue, as the rule does."""
         sqs, url = self.client("sqs"), self.outputs[Output.ACTIVATION_QUEUE_URL]
         for start in range(0, len(certificate_ids), _BATCH):
             entries = [
@@ -144,7 +144,7 @@ class Cloud:
             sqs.send_message_batch(QueueUrl=url, Entries=entries)
 
     def depth(self, queue: Output = Output.ACTIVATION_QUEUE_URL) -> QueueDepth:
-        """How many messages are in a queue."""
+        """The number of messages in a queue."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         found = self.client("sqs").get_queue_attributes(QueueUrl=self.outputs[queue], AttributeNames=names)[
             "Attributes"
@@ -152,18 +152,18 @@ class Cloud:
         return QueueDepth(*(int(found[name]) for name in names))
 
     def empty_queues(self) -> None:
-        """Throw away what a run left behind."""
+        """Delete all messages that are left of a run."""
         for queue in (Output.ACTIVATION_QUEUE_URL, Output.DEAD_LETTER_QUEUE_URL):
             self.client("sqs").purge_queue(QueueUrl=self.outputs[queue])
 
     def reset_rate_limiter(self) -> None:
-        """Let the next run's slots begin now, not behind those that the last run reserved."""
+        """Reset the rate limiter: the next run's slots begin now, not after the last run's reserved slots."""
         self.client("dynamodb").delete_item(
             TableName=self.outputs[Output.LEDGER_TABLE], Key={KEY: {"S": RATE_LIMITER_KEY}}
         )
 
     def use_code(self, handler: str, *more: Path) -> None:
-        """Let the activator run this handler of the runtime's sources and `more` modules beside them."""
+        """Deploy the activator with this handler, the runtime's sources and the modules `more`."""
         name = self.outputs[Output.ACTIVATOR_FUNCTION]
         functions = self.client("lambda")
         functions.update_function_code(FunctionName=name, ZipFile=_zip_of_runtime(*more))
@@ -175,11 +175,11 @@ class Cloud:
         )
 
     def use_ours(self) -> None:
-        """Let the activator run as it is."""
+        """Deploy the unchanged activator."""
         self.use_code(environment.ACTIVATOR_HANDLER)
 
     def use_no_stale_check(self) -> None:
-        """Let the activator run without its stale-event check."""
+        """Deploy the activator without its stale-event check."""
         self.use_code("no_stale_check.handle", Path(__file__).with_name("no_stale_check.py"))
 
 

@@ -1,4 +1,4 @@
-"""How devices behave while they wait: when each one connects again."""
+"""The behaviour of devices that wait: the times of their next connects."""
 
 import random
 from collections.abc import Callable
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from iot_jitr_cli.connect.backoff import Backoff
 
 SPREAD = 0.05
-"""Clocks differ: a rude device's second is up to so much longer."""
+"""Clocks differ: the interval of a rude device is up to this much longer."""
 
 
 @dataclass(frozen=True)
 class Behaviour:
-    """When a device that was turned away comes back."""
+    """The time until a refused device connects again."""
 
     name: str
     wait_after: Callable[[int], float]
@@ -25,8 +25,8 @@ def _every_second(attempt: int) -> float:
 
 
 RUDE = Behaviour("rude", _every_second)
-"""Comes back every second for as long as it takes."""
+"""Connects every second until it is admitted."""
 POLITE = Behaviour("polite", Backoff(longest=15.0).wait_after)
-"""Comes back as `jitr connect` does: random waits, the longest of them 15 s."""
+"""Connects again as `jitr connect` does: random delays of at most 15 s."""
 
 BEHAVIOURS = {behaviour.name: behaviour for behaviour in (RUDE, POLITE)}

@@ -1,10 +1,9 @@
-"""What the benchmark runs in the place of the lab's launcher: MiniStack with a queue that does not scan.
+"""The benchmark's replacement for the lab's launcher: MiniStack with a queue that does not scan.
 
-MiniStack keeps a queue's messages in a list and walks through all of it for each receive and delete. With
-some thousand messages in it, two cores measure that list instead of the pipeline. Here the two calls that the
-event source makes stop at the messages that they are about. What they do is the same, except for two things
-that no storm comes to: messages older than the queue's retention, and the dead-letter queue after 1,000
-receives.
+MiniStack stores a queue's messages in a list and iterates over the whole list for each receive and delete.
+With some thousand messages, two cores measure that list instead of the pipeline. Here the two calls of the
+event source end at the messages that they need. Their behaviour is the same, except for two cases that do not
+occur in a storm: messages older than the queue's retention, and the dead-letter queue after 1,000 receives.
 """
 
 import sys

@@ -1,7 +1,7 @@
 """The storm in closed form: `python -m bench.storm.model` prints the tables of `docs/performance.md`.
 
-A fleet of N devices, `r` activations a second, `c` MQTT connects a second for the account, each device back
-after `w` seconds on average while it waits. The dollars are those of `tools.cost`.
+A fleet has N devices, `r` activations a second, and `c` MQTT connects a second for the account. Each waiting
+device connects again after `w` seconds on average. The dollars are those of `tools.cost`.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from tools.prices import total
 
 MILLION = 1_000_000
 MEAN_WAIT = {POLITE.name: 8.0, RUDE.name: 1 + SPREAD / 2}
-"""Seconds between two connects of a device that waits: from 1 to 15, and one."""
+"""Seconds between two connects of a waiting device: a random delay from 1 to 15, and one."""
 CALLS_A_DEVICE = 3
 """DescribeCertificate, AttachPolicy, UpdateCertificate."""
 _HEADINGS = (
@@ -27,22 +27,22 @@ _HEADINGS = (
 
 @dataclass(frozen=True)
 class Storm:
-    """A whole fleet switched on at once."""
+    """A whole fleet that is switched on at once."""
 
     devices: int
     activations_per_second: int
     behaviour: str = POLITE.name
     connects_per_second: int | None = None
-    """The account's quota of MQTT connects; None: what the stack is set to, 500 at the default rate."""
+    """The account's quota of MQTT connects; None: the stack's setting, 500 at the default rate."""
 
     @property
     def capacity(self) -> Capacity:
-        """What the stack is set to."""
+        """The stack's settings."""
         return Capacity(self.activations_per_second)
 
     @property
     def seconds(self) -> float:
-        """Until the last device is active: slots at 97 % of the rate, and a second for the queue's clock."""
+        """Time until the last device is active: slots at 97 % of the rate, plus 1 s for the queue's clock."""
         return self.devices / (self.activations_per_second * UTILISATION) + 1
 
     @property
@@ -57,28 +57,29 @@ class Storm:
         connects = self.devices / wait
         if connects <= quota:
             return self.devices + connects * self.seconds / 2
-        # At the quota until so few are left that they keep below it, then falling evenly to nothing.
+        # The rate is the quota until the waiting devices are so few that they stay below it; then it falls
+        # linearly to zero.
         at_quota = (self.devices - quota * wait) / (self.activations_per_second * UTILISATION)
         return quota * (at_quota + self.seconds) / 2
 
     @property
     def dollars(self) -> float:
-        """What the storm costs: without logs, refused CONNECTs and what active devices do."""
+        """The cost of the storm without logs, refused CONNECTs and the traffic of active devices."""
         return total(cost.activations(self.devices, self.events, self.capacity.batch_size))
 
     @property
     def dollars_of_refused_connects(self) -> float:
-        """What comes on top if AWS IoT bills CONNECTs that it refuses."""
+        """The additional cost if AWS IoT bills refused CONNECTs."""
         return total(cost.refused_connects(self.events))
 
     @property
     def dollars_of_logs(self) -> float:
-        """What the log lines cost."""
+        """The cost of the log lines."""
         return total(cost.logs(self.devices, self.events, self.capacity.batch_size))
 
 
 def duration(seconds: float) -> str:
-    """Write a duration for people.
+    """Return a duration as text.
 
     >>> duration(90), duration(5400), duration(200_000)
     ('90 s', '1.5 h', '2.3 d')
@@ -107,7 +108,7 @@ def table() -> str:
 
 
 def check(results: Iterable[Result]) -> str:
-    """What the closed form says of the runs of this pipeline that were measured, in Markdown."""
+    """Compare the closed form with the measured runs of this pipeline, in Markdown."""
     lines = [
         "| run | time: model | measured | events: model | measured | calls a device: model | measured |",
         "|---|---|---|---|---|---|---|",

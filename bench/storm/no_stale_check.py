@@ -1,7 +1,7 @@
 """This pipeline's activator without its stale-event check, for comparison: every event is examined.
 
-Deployed in the place of the real handler by the benchmark. What is taken out: the batched ledger read, and
-the ledger's answer at the claim and for waiting certificates. Each event gets a slot of its own, as each
+The benchmark deploys it instead of the real handler. It has no batched ledger read, and it ignores the
+ledger's decision at the claim and for waiting certificates. Each event gets its own slot, because each event
 costs AWS IoT calls.
 """
 
@@ -42,12 +42,12 @@ def _a_slot_for_each_event(
     return waiting, due
 
 
-def _claim_whatever_was_decided(self: Ledger, certificate_id: Any, **arguments: Any) -> Claim:
+def _claim_despite_decision(self: Ledger, certificate_id: Any, **arguments: Any) -> Claim:
     return _claim(self, certificate_id, **(arguments | {"sent_at": _NEVER_STALE}))
 
 
 Ledger.rows = _no_rows  # type: ignore[method-assign]
 batch.assign_slots = _a_slot_for_each_event  # type: ignore[attr-defined]
-Ledger.claim = _claim_whatever_was_decided  # type: ignore[method-assign,assignment]
+Ledger.claim = _claim_despite_decision  # type: ignore[method-assign,assignment]
 
 handle = handler.handle

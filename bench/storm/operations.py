@@ -1,4 +1,4 @@
-"""Which operation of the AWS IoT API a request is: read from botocore's own description of the service."""
+"""Finds the operation of the AWS IoT API for a request, from botocore's description of the service."""
 
 import re
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ def _routes() -> list[_Route]:
             "[^/]+" if part.startswith("{") else re.escape(part) for part in re.split(r"(\{[^}]*\})", path)
         )
         routes.append(_Route(name, http["method"], re.compile(pattern)))
-    # The most literal path first: `/things/x/jobs` is not `/things/{name}/{other}`.
+    # The path with the fewest variables is the first: `/things/x/jobs` is not `/things/{name}/{other}`.
     return sorted(routes, key=lambda route: -len(route.path.pattern.replace("[^/]+", "")))
 
 
@@ -33,7 +33,7 @@ _ROUTES = _routes()
 
 
 def operation_of(method: str, target: str) -> str:
-    """Name the operation of a request, `UNKNOWN` if the service has none like it.
+    """Return the operation of a request; `UNKNOWN` if the service has no such operation.
 
     >>> operation_of("PUT", "/certificates/ab12?newStatus=ACTIVE")
     'UpdateCertificate'

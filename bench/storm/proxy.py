@@ -1,9 +1,9 @@
 """A proxy in front of the local cloud's AWS IoT API that enforces the account's quotas.
 
 `python -m bench.storm.proxy UPSTREAM` prints its own address and serves until its standard input is closed.
-The functions reach it through `AWS_ENDPOINT_URL_IOT`, a variable of the AWS SDK, so production code knows
-nothing of it. `GET /report` tells what became of the calls and when which certificate was activated, `POST
-/reset` forgets it.
+The functions use it through `AWS_ENDPOINT_URL_IOT`, a variable of the AWS SDK, so production code does not
+depend on it. `GET /report` returns the results of the calls and the time of each activation, `POST /reset`
+deletes this record.
 """
 
 import http.client
@@ -27,14 +27,14 @@ _UPSTREAM_TIMEOUT = 30
 
 @dataclass
 class Account:
-    """The state of the proxy: the quotas, and when which certificate was activated (seconds since 1970)."""
+    """The state of the proxy: the quotas, and the time of each activation (seconds since 1970)."""
 
     quotas: Quotas = field(default_factory=Quotas)
     activated: list[tuple[str, float]] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def report(self, since: int) -> dict[str, Any]:
-        """What became of the calls; the activations from number `since` on."""
+        """The results of the calls; the activations from number `since` on."""
         with self.lock:
             return {
                 "served": dict(self.quotas.served),
@@ -44,7 +44,7 @@ class Account:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Lets a call through or throttles it."""
+    """Forwards a call or throttles it."""
 
     protocol_version = "HTTP/1.1"
     upstream = ""
@@ -83,7 +83,7 @@ class Handler(BaseHTTPRequestHandler):
             response = connection.getresponse()
             answer = response.read()
         except (OSError, http.client.HTTPException):
-            # The caller may retry; nothing is known of what this call did.
+            # The caller may retry; the effect of this call is unknown.
             connection.close()
             self.close_connection = True
             return

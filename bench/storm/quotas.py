@@ -1,7 +1,7 @@
 """The default quotas of AWS IoT Core as token buckets.
 
 https://docs.aws.amazon.com/general/latest/gr/iot-core.html, per account and region. AWS does not say how
-large its buckets are; here each holds one second's worth.
+large its buckets are; here the size of each bucket is the rate of one second.
 """
 
 import time
@@ -27,14 +27,14 @@ CALLS_PER_SECOND = {
     "AddThingToThingGroup": 100,
 }
 OTHERS_PER_SECOND = 10
-"""An operation that the table does not have."""
+"""Quota of an operation that is not in the table."""
 CONNECTS_PER_SECOND = 500
-"""MQTT CONNECTs of the account. What is above is refused without a registration event."""
+"""MQTT CONNECTs of the account. A CONNECT above the quota is refused without a registration event."""
 
 
 @dataclass
 class TokenBucket:
-    """`rate` tokens a second, at most one second's worth of them at hand."""
+    """A bucket with `rate` new tokens a second, and at most `rate` tokens."""
 
     rate: float
     clock: Callable[[], float] = time.monotonic
@@ -56,7 +56,7 @@ class TokenBucket:
 
 
 class Quotas:
-    """One bucket for each operation, and what became of the calls."""
+    """One bucket for each operation, and the counts of allowed and throttled calls."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Quotas:
         self.throttled: Counter[str] = Counter()
 
     def allow(self, operation: str) -> bool:
-        """Whether a call of `operation` is within the quota; counted either way."""
+        """Return whether a call of `operation` is within the quota, and count the call."""
         if operation not in self._buckets:
             rate = self._rates.get(operation, OTHERS_PER_SECOND)
             self._buckets[operation] = TokenBucket(rate, self._clock)

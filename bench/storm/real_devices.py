@@ -1,4 +1,4 @@
-"""Real devices, hundreds in one asyncio process: TLS with their own certificates, and an MQTT CONNECT."""
+"""Real devices, hundreds in one asyncio process, with TLS, their own certificates and an MQTT CONNECT."""
 
 import asyncio
 import ssl
@@ -16,7 +16,7 @@ _CONNACK = 0x20
 
 @dataclass
 class RealDevice:
-    """One device: connects until it is admitted."""
+    """One device that connects until it is admitted."""
 
     client_id: str
     context: ssl.SSLContext
@@ -29,7 +29,7 @@ class RealDevice:
     """Seconds since 1970; None until the broker accepts its connect."""
 
     async def run(self, behaviour: Behaviour, delay: float) -> None:
-        """Switch on after `delay` seconds, and come back until connected."""
+        """Start after `delay` seconds, and connect repeatedly until connected."""
         await asyncio.sleep(delay)
         self.first_attempt = time.time()
         while self.connected_at is None:
@@ -67,7 +67,7 @@ def connect_packet(client_id: str) -> bytes:
 
 
 def client_context(broker_ca: Path, chain: Path, key: Path) -> ssl.SSLContext:
-    """A TLS context that presents the device's chain and trusts the broker's CA."""
+    """A TLS context with the device's chain and the broker's CA."""
     context = ssl.create_default_context(cafile=str(broker_ca))
     context.load_cert_chain(chain, key)
     return context

@@ -1,4 +1,4 @@
-"""`python -m bench.storm.report` prints what was measured as the table of `docs/performance.md`."""
+"""`python -m bench.storm.report` prints the measurements as the table of `docs/performance.md`."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""What a run of the storm measured."""
+"""The measurements of a run of the storm."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -6,7 +6,7 @@ from pathlib import Path
 
 RESULTS = Path(__file__).with_name("results")
 ACTIVATIONS_PER_SECOND = 10
-"""What a default account allows; the ideal time of N devices is N ÷ this."""
+"""Activations a second in a default account; the ideal time of N devices is N ÷ this."""
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,9 @@ class Result:
     real_devices: bool
     """Whether the devices were real TLS and MQTT clients; else their events were injected."""
     active: int
-    """Certificates that are ACTIVE in the end."""
+    """Certificates that are ACTIVE at the end."""
     seconds_to_last: float | None
-    """From the first connect until the last device was active; None if some never were."""
+    """Time from the first connect until the last device was active; None if a device was never active."""
     seconds_observed: float
     p50_seconds: float | None
     p99_seconds: float | None
@@ -30,23 +30,23 @@ class Result:
     """Connects above the account's quota, which cause no event."""
     events: int
     iot_calls: dict[str, int]
-    """By operation, throttled ones included."""
+    """Calls by operation, throttled ones included."""
     throttled_calls: int
     peak_waiting: int
-    """Most messages in the queue at any time, those that wait for their slot included."""
+    """Maximum number of messages in the queue, with those that wait for their slot."""
     peak_backlog: int
-    """Most messages that were visible in the queue."""
+    """Maximum number of visible messages in the queue."""
     left_at_last: int
     """Messages in the queue when the last device was active, or when observation ended."""
     seconds_to_empty: float | None
-    """From the last activation until the queue was empty; None if it was not within the limit."""
+    """Time from the last activation until the queue was empty; None if it was not empty within the limit."""
     dead_letters: int
     other_cpu_percent: float
-    """What other programs took of this machine's processors meanwhile."""
+    """Share of this machine's processors that other programs used meanwhile."""
 
     @property
     def lost(self) -> int:
-        """Devices that are not active in the end."""
+        """Number of devices that are not active at the end."""
         return self.devices - self.active
 
     @property

@@ -1,4 +1,4 @@
-"""One run of the storm: N devices switched on at once, until all are active and the queue is empty."""
+"""One run of the storm: N devices are switched on at once, until all are active and the queue is empty."""
 
 import asyncio
 import heapq
@@ -23,18 +23,18 @@ from iot_jitr_cli.lab.lab import MQTT_HOST
 from iot_jitr_cli.pki.device import DeviceIdentity
 
 POWER_UP_SECONDS = 1.0
-"""Devices boot within so many seconds of each other."""
+"""Period in seconds within which all devices start."""
 TIME_LIMIT = 2.0
-"""A run is given up after so many times the ideal time, and a minute."""
+"""Limit of a run: this factor times the ideal time, plus one minute."""
 EMPTY_LIMIT = 60.0
-"""Seconds that the queue is watched after the last activation."""
+"""Seconds for which the queue is observed after the last activation."""
 _TICK = 0.05
 _LOOK = 0.5
 
 
 @dataclass
 class Watch:
-    """What is seen of a running storm."""
+    """The observation of a running storm."""
 
     cloud: Cloud
     system: System
@@ -46,7 +46,7 @@ class Watch:
     _seen: int = 0
 
     async def look(self) -> None:
-        """Read the activations since the last look, and the queue."""
+        """Read the activations since the last call, and the queue."""
         report = await asyncio.to_thread(self.cloud.proxy.report, self._seen)
         self._seen += len(report["activated"])
         for certificate_id, moment in report["activated"]:
@@ -57,7 +57,7 @@ class Watch:
 
 
 class Crowd:
-    """Devices: what they did, and when each began."""
+    """The devices: their connects, and the start time of each."""
 
     def __init__(self) -> None:
         self.events = 0
@@ -65,12 +65,12 @@ class Crowd:
         self.first_attempt: dict[str, float] = {}
 
     async def run(self, watch: Watch) -> None:
-        """Let them connect until each is active."""
+        """Connect the devices until each is active."""
         raise NotImplementedError
 
 
 class InjectedCrowd(Crowd):
-    """Devices whose events are put where the rule puts them, at the times at which they would connect."""
+    """Simulated devices: their events are put into the queue at the times at which they would connect."""
 
     def __init__(self, certificate_ids: list[str], behaviour: Behaviour) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class InjectedCrowd(Crowd):
         self._behaviour = behaviour
 
     async def run(self, watch: Watch) -> None:
-        """Let every device connect until its certificate is active."""
+        """Simulate the connects of every device until its certificate is active."""
         now = time.time()
         due = [(now + random.uniform(0, POWER_UP_SECONDS), 1, name) for name in self._ids]
         self.first_attempt = {name: at for at, _, name in due}
@@ -107,7 +107,7 @@ class InjectedCrowd(Crowd):
                 yield name
             else:
                 self.refused += 1
-            # The next attempt counts from this one, which may be late: a device does not catch up.
+            # The next delay begins at this attempt, even if this attempt is late: a device does not catch up.
             heapq.heappush(due, (now + self._behaviour.wait_after(attempt), attempt + 1, name))
 
 
@@ -133,7 +133,7 @@ class RealCrowd(Crowd):
         self._ids = [identity.certificate.fingerprint for identity in identities]
 
     async def run(self, watch: Watch) -> None:
-        """Switch every device on."""
+        """Start every device."""
         del watch
         try:
             await asyncio.gather(
@@ -143,7 +143,7 @@ class RealCrowd(Crowd):
                 )
             )
         finally:
-            # Each connect that was turned away was one event.
+            # Each refused connect was one event.
             self.events = sum(device.attempts - (device.connected_at is not None) for device in self._devices)
             self.first_attempt = {
                 name: device.first_attempt for name, device in zip(self._ids, self._devices, strict=True)
@@ -151,7 +151,7 @@ class RealCrowd(Crowd):
 
 
 async def storm(cloud: Cloud, system: System, behaviour: Behaviour, count: int, *, real: bool) -> Result:
-    """Switch `count` devices on at once and watch."""
+    """Start `count` devices at once and observe them."""
     identities = await asyncio.to_thread(cloud.new_devices, count)
     certificate_ids = [str(identity.certificate.fingerprint) for identity in identities]
     with tempfile.TemporaryDirectory() as folder:
@@ -233,7 +233,7 @@ def _quantile(values: list[float], share: float) -> float | None:
 
 
 class _OtherPrograms:
-    """How busy the machine is with what is not this benchmark."""
+    """The processor time of other programs than this benchmark."""
 
     def __init__(self) -> None:
         self._ours, self._all, self._begun = _cpu_of_ours(), _cpu_of_all(), time.monotonic()

@@ -1,4 +1,4 @@
-"""The three systems that are compared, each with one function that takes events."""
+"""The three compared systems; each has one function that receives events."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -26,18 +26,18 @@ class System(ABC):
 
     @abstractmethod
     async def send(self, certificate_ids: list[str]) -> None:
-        """Hand over events as the topic rule does."""
+        """Send events as the topic rule does."""
 
     @abstractmethod
     async def depth(self) -> QueueDepth:
-        """How many events are not done with."""
+        """The number of events that are not finished."""
 
     async def dead_letters(self) -> int:
-        """How many were given up."""
+        """The number of events that were given up."""
         return (await asyncio.to_thread(self.cloud.depth, Output.DEAD_LETTER_QUEUE_URL)).total
 
     async def stop(self) -> None:
-        """Leave nothing behind for the next run."""
+        """Remove everything that could affect the next run."""
         await asyncio.to_thread(self.cloud.empty_queues)
 
 
@@ -80,7 +80,7 @@ class Recipe(System):
     _invocation: AsynchronousInvocation | None = None
 
     async def start(self) -> None:
-        """Stand the recipe up behind the same quotas."""
+        """Start the recipe behind the same quotas."""
         await super().start()
         endpoint = self.cloud.lab.ministack
         iot = Iot(
@@ -104,16 +104,16 @@ class Recipe(System):
             self.invocation.invoke(certificate_id)
 
     async def depth(self) -> QueueDepth:
-        """Events that wait in the service, or are executed or tried again later."""
+        """Events that wait in the service, are being executed, or are retried later."""
         waiting = self.invocation.waiting.qsize()
         return QueueDepth(waiting, self.invocation.unfinished - waiting)
 
     async def dead_letters(self) -> int:
-        """Events that are gone after three failures."""
+        """Events that are lost after three failures."""
         return len(self.gone)
 
     async def stop(self) -> None:
-        """End what is still executed."""
+        """Stop all running executions."""
         await self.invocation.stop()
         await super().stop()
 

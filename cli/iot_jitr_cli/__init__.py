@@ -1,1 +1,1 @@
-"""The `jitr` command: local cloud, device kit, doctor, operations."""
+"""The `jitr` command: the local cloud, the device kit, the doctor, and commands for operations."""

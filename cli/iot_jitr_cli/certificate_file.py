@@ -1,4 +1,4 @@
-"""The one certificate in a file that the caller named."""
+"""Reads a file that contains one certificate."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ def read_certificate(path: Path) -> Certificate:
     """Read the certificate in `path`, PEM or DER.
 
     Raises:
-        WrongUseError: The file contains none, or several.
+        WrongUseError: The file contains no certificate, or more than one.
         OSError: It cannot be read.
     """
     try:

@@ -1,4 +1,4 @@
-"""What all commands share: text on standard output, errors on standard error, `--json`, exit codes."""
+"""Shared by all commands: text on standard output, errors on standard error, `--json`, exit codes."""
 
 import dataclasses
 import json
@@ -14,19 +14,19 @@ from iot_jitr_runtime.errors import JitrError
 
 
 class PipeConsole(Console):
-    """A console whose reader may close the pipe, as `head` does: reported in `main`."""
+    """A console for a pipe whose reader may close it, as `head` does; `main` reports that error."""
 
     def on_broken_pipe(self) -> None:
-        """Raise the error again; rich itself would exit 1, which would be taken for the answer "no"."""
+        """Raise the error again. rich itself would exit with 1, which means the answer "no"."""
         raise  # noqa: PLE0704  called while the error is handled
 
 
-# What is printed comes from files, certificates and AWS: brackets are no markup in it, `:key:` is no emoji.
+# The printed text comes from files, certificates and AWS. Brackets in it are not markup, `:key:` is no emoji.
 out = PipeConsole(highlight=False, soft_wrap=True, markup=False, emoji=False)
 """Standard output: the answer."""
 
 err = PipeConsole(highlight=False, soft_wrap=True, markup=False, emoji=False, stderr=True)
-"""Standard error: errors, warnings, progress that is not the answer."""
+"""Standard error: errors, warnings and progress."""
 
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -34,16 +34,16 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 class ExitCode(IntEnum):
-    """The exit codes of a command; a stable interface. Commands return one (`None` is `OK`)."""
+    """The exit codes of a command; a stable interface. A command returns an exit code (`None` is `OK`)."""
 
     OK = 0
     """Done, or the answer is "yes"."""
     NO = 1
     """The answer is "no": revoked, not the right file, refused; for doctor: the cause was found."""
     WRONG_USE = 2
-    """The command was called wrongly; calling it again the same way cannot help."""
+    """The command was called wrongly; the same call would fail again."""
     UNDETERMINED = 3
-    """The answer could not be found: something that is needed was unreachable, missing or broken."""
+    """The answer could not be determined: something necessary was unreachable, missing or broken."""
     INTERRUPTED = 130
     """Ctrl-C, SIGTERM or SIGHUP (128 + SIGINT, as in shells)."""
 
@@ -55,13 +55,13 @@ class CliError(JitrError):
 
 
 class WrongUseError(CliError):
-    """The command was called with something that it cannot work on."""
+    """The command was called with an argument or a file that it cannot use."""
 
     exit_code = ExitCode.WRONG_USE
 
 
 class Moment(click.ParamType[datetime]):
-    """An ISO 8601 time, in UTC unless it names an offset."""
+    """An ISO 8601 time, in UTC unless it has an offset."""
 
     name = "time"
 
@@ -69,7 +69,7 @@ class Moment(click.ParamType[datetime]):
         """Return the time.
 
         Raises:
-            WrongUseError: It is none.
+            WrongUseError: `value` is not such a time.
         """
         del ctx
         try:
@@ -83,7 +83,7 @@ class Moment(click.ParamType[datetime]):
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-"""Give a command `--json`; it arrives as the argument `as_json`."""
+"""Adds `--json` to a command, as its argument `as_json`."""
 
 
 def print_json(value: object) -> None:

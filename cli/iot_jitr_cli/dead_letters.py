@@ -1,4 +1,4 @@
-"""What a message of the dead-letter queue holds: an event, and why it was not processed."""
+"""The content of a message in the dead-letter queue: an event, and the reason why it was not processed."""
 
 import base64
 import json
@@ -15,15 +15,15 @@ _WRAPPED = "base64OriginalPayload"
 class DeadLetter:
     """One message of the dead-letter queue.
 
-    It is an event that the activator moved there, with the reason in its attributes, or the report of a
-    topic rule that could not deliver one
+    It is an event that the activator moved there, with the reason in the message's attributes, or the report
+    of a topic rule that could not deliver an event
     (https://docs.aws.amazon.com/iot/latest/developerguide/rule-error-handling.html).
     """
 
     event: str
-    """The event; the whole body where it holds none that can be read."""
+    """The event; the whole body if it contains no readable event."""
     reason: str
-    """Why the activator did not process it, or `not_delivered` by the topic rule; may be empty."""
+    """The reason why the activator did not process it; `not_delivered` for a topic rule; may be empty."""
     detail: str
 
     @classmethod
@@ -51,7 +51,7 @@ class DeadLetter:
 
     @property
     def certificate_id(self) -> str | None:
-        """Id of the certificate that the event names; None where it names none."""
+        """Id of the event's certificate; None if the event has none."""
         found = _object(self.event).get("certificateId")
         return found if isinstance(found, str) else None
 

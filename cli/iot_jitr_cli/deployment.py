@@ -1,4 +1,4 @@
-"""The deployment that a command works on: found through the outputs of its CloudFormation stack.
+"""Finds the deployment for a command, through the outputs of its CloudFormation stack.
 
 >>> deployment = find_deployment(aws_session(), "iot-jitr")  # doctest: +SKIP
 >>> deployment[Output.LEDGER_TABLE]  # doctest: +SKIP
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     import boto3
 
 DEFAULT_STACK = "iot-jitr"
-"""Name of the stack unless `cdk.json` has another (`stack_name`)."""
+"""Name of the stack unless `cdk.json` has another name (`stack_name`)."""
 
 
 class NoDeploymentError(CliError):
-    """There is no such stack, or it has no outputs because its deployment is under way or has failed."""
+    """There is no such stack, or it has no outputs because its deployment is in progress or has failed."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class DeployedCa:
     """A CA of a deployment."""
 
     name: str
-    """As the configuration names it."""
+    """The CA's name in the configuration."""
     certificate_id: CaCertificateId
     rule: str
     """Name of the topic rule for its registration events."""
@@ -40,7 +40,7 @@ class DeployedCa:
 
 @dataclass(frozen=True)
 class Deployment:
-    """One deployed pipeline, as the outputs of its stack describe it."""
+    """One deployed pipeline, described by the outputs of its stack."""
 
     stack_name: str
     region: str
@@ -50,7 +50,7 @@ class Deployment:
         """The value of an output.
 
         Raises:
-            CliError: The stack lacks it.
+            CliError: The stack does not have this output.
         """
         if output not in self.outputs:
             raise CliError(
@@ -61,7 +61,7 @@ class Deployment:
         return self.outputs[output]
 
     def get(self, output: Output) -> str | None:
-        """The value of an output, None where the deployment does without that part."""
+        """The value of an output; None if the deployment does not have that part."""
         return self.outputs.get(output)
 
     @property
@@ -75,7 +75,7 @@ class Deployment:
 
 
 def find_deployment(session: "boto3.Session", stack_name: str = DEFAULT_STACK) -> Deployment:
-    """Find a deployment by the name of its stack. Takes the permission `cloudformation:DescribeStacks`.
+    """Find a deployment by the name of its stack. Needs the permission `cloudformation:DescribeStacks`.
 
     Args:
         session: The account and region.
@@ -86,14 +86,14 @@ def find_deployment(session: "boto3.Session", stack_name: str = DEFAULT_STACK) -
         botocore.exceptions.ClientError: CloudFormation refused the call.
     """
     region = session.region_name
-    # An ARN names a stack as well, and has colons of its own.
+    # The name may also be the stack's ARN, which contains colons.
     stack_name, _, prefix = (
         (stack_name, "", "") if stack_name.startswith("arn:") else stack_name.partition(":")
     )
     try:
         answer = session.client("cloudformation").describe_stacks(StackName=stack_name)
     except ClientError as error:
-        # CloudFormation has no error code of its own for this.
+        # CloudFormation has no specific error code for this.
         if "does not exist" not in error.response.get("Error", {}).get("Message", ""):
             raise
         raise NoDeploymentError(
@@ -125,4 +125,4 @@ stack_option = click.option(
     metavar="NAME[:PREFIX]",
     help="Name of the deployed CloudFormation stack, with the prefix of the outputs if they have one.",
 )
-"""Give a command `--stack`; it arrives as the argument `stack_name`."""
+"""Adds `--stack` to a command, as its argument `stack_name`."""

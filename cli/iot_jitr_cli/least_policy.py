@@ -1,4 +1,4 @@
-"""The least IAM policy of a command, as its option `--iam-policy` prints it."""
+"""The least-privilege IAM policy of a command, for its option `--iam-policy`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Statement = tuple[str, Sequence[str], Sequence[str]]
 
 @dataclass(frozen=True)
 class Resources:
-    """The ARNs of a deployment's resources, as far as it has them."""
+    """The ARNs of the resources that a deployment has."""
 
     deployment: Deployment
     account: str
@@ -24,13 +24,13 @@ class Resources:
 
     @classmethod
     def find(cls, session: "boto3.Session", stack_name: str) -> "Resources":
-        """Those of a stack. Raises what `find_deployment` does."""
+        """Find the resources of a stack. Raises the same errors as `find_deployment`."""
         deployment = find_deployment(session, stack_name)
         account = session.client("sts").get_caller_identity()["Account"]
         return cls(deployment, account, session.get_partition_for_region(session.region_name))
 
     def arns(self, service: str, *resources: str) -> list[str]:
-        """Resources in the account and region."""
+        """ARNs of resources in the account and region."""
         region = "" if service == "iam" else self.deployment.region
         return [
             f"arn:{self.partition}:{service}:{region}:{self.account}:{resource}" for resource in resources
@@ -42,24 +42,24 @@ class Resources:
         return self.arns("cloudformation", f"stack/{self.deployment.stack_name}/*")
 
     def queues(self, *outputs: Output) -> list[str]:
-        """The queues whose URLs these outputs have."""
+        """ARNs of the queues of these outputs, which contain queue URLs."""
         return self.arns("sqs", *(self.deployment[each].rsplit("/", 1)[-1] for each in outputs))
 
     def tables(self, *outputs: Output) -> list[str]:
-        """The tables whose names these outputs have."""
+        """ARNs of the tables of these outputs, which contain table names."""
         return self.arns("dynamodb", *(f"table/{name}" for name in self._names(outputs)))
 
     def log_groups(self, *outputs: Output) -> list[str]:
-        """The log groups whose names these outputs have.
+        """ARNs of the log groups of these outputs, which contain log group names.
 
-        CloudWatch Logs matches some calls with the streams of a log group and some with the group itself.
+        CloudWatch Logs authorises some calls against a log group's streams, others against the group.
         """
         groups = self.arns("logs", *(f"log-group:{name}" for name in self._names(outputs)))
         return [*groups, *(f"{group}:*" for group in groups)]
 
     @property
     def index_statements(self) -> list[Statement]:
-        """What reading revocation indexes takes; nothing where no CA has a CRL.
+        """The statements for reading revocation indexes; empty if no CA has a CRL.
 
         Without ListBucket, S3 answers 403 instead of 404 for a missing index.
         """
@@ -78,7 +78,7 @@ class Resources:
 
 
 def policy_document(statements: Sequence[Statement]) -> dict[str, Any]:
-    """The policy of these statements."""
+    """The policy document with these statements."""
     return {
         "Version": "2012-10-17",
         "Statement": [

@@ -1,8 +1,8 @@
-"""The `jitr` command: a table of subcommands, imported when called, and the one place that reports errors.
+"""The `jitr` command: a table of subcommands, imported when called; this module reports all errors.
 
-A subcommand is a click command or group that `COMMANDS` names. It prints its answer, returns an `ExitCode`
-(`None` is `OK`) and does not catch errors: `JitrError`, errors of the AWS SDK and of the operating system
-become one line on standard error and an exit code here.
+A subcommand is a click command or group in `COMMANDS`. It prints its answer, returns an `ExitCode` (`None` is
+`OK`) and does not catch errors: this module turns `JitrError`, errors of the AWS SDK and errors of the
+operating system into one line on standard error and an exit code.
 """
 
 import errno
@@ -46,14 +46,14 @@ COMMANDS = {
 """The subcommands in the order of `jitr --help`: name, module with a command of this name, line of help."""
 
 _OUTPUT_FAILED = {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO}
-"""What a write to standard output fails with: the reader is gone, the disk is full, the terminal is gone."""
+"""Errors of a write to standard output: the pipe is closed, the disk is full, the terminal is closed."""
 
 
 class Subcommands(click.Group):
     """A group that imports a subcommand when it is called, and reports every error as one line."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Name the subcommands in the table's order."""
+        """Return the names of the subcommands in the table's order."""
         del ctx
         return list(COMMANDS)
 
@@ -97,7 +97,7 @@ def _load(name: str) -> click.Command:
 
 
 def _exit_code(run: "Callable[[], object]") -> int:
-    """Run a command and return its exit code; what it raises becomes one line on standard error."""
+    """Run a command and return its exit code; print an exception as one line on standard error."""
     try:
         result = run()
         sys.stdout.flush()
@@ -110,7 +110,7 @@ def _exit_code(run: "Callable[[], object]") -> int:
         with _errors_shown_if_possible():
             error.show()
         return error.exit_code
-    except Exception as error:  # noqa: BLE001  the one place that reports errors
+    except Exception as error:  # noqa: BLE001  all errors are reported here
         return _report(error)
     return result if isinstance(result, ExitCode) else ExitCode.OK
 
@@ -125,7 +125,7 @@ def _report(error: Exception) -> int:
     if message is None:
         with _errors_shown_if_possible():
             traceback.print_exception(error)
-        # Python's own exit code for an unforeseen error is 1, which would be taken for the answer "no".
+        # Python's own exit code for an unexpected error is 1, which means the answer "no".
         message = "this is a defect of jitr, please report it with the lines above"
     _print_error(message)
     return error.exit_code if isinstance(error, CliError) else ExitCode.UNDETERMINED
@@ -142,7 +142,7 @@ def _print_to_stderr(line: Text | str) -> None:
 
 @contextmanager
 def _errors_shown_if_possible() -> "Iterator[None]":
-    """Write to standard error; where that fails, the exit code alone is the answer."""
+    """Write to standard error; ignore a failure of the write: the exit code is still returned."""
     try:
         yield
         sys.stderr.flush()
@@ -151,7 +151,7 @@ def _errors_shown_if_possible() -> "Iterator[None]":
 
 
 def _discard(stream: "TextIO") -> None:
-    """Keep what a stream still buffers from failing once more when Python ends: that is exit code 120."""
+    """Discard a stream's buffer: Python would write it at exit, fail again and exit with 120."""
     with suppress(io.UnsupportedOperation):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
@@ -161,7 +161,7 @@ def _explanation(error: Exception) -> str | None:
         return str(error)
     if isinstance(error, OSError):
         return f"{error.filename}: {error.strerror}" if error.filename else str(error)
-    from iot_jitr_cli.session import explain  # noqa: PLC0415  commands without AWS never import its SDK
+    from iot_jitr_cli.session import explain  # noqa: PLC0415  commands without AWS do not import its SDK
 
     return explain(error)
 
@@ -182,8 +182,8 @@ def main(arguments: "Sequence[str] | None" = None) -> NoReturn:
     """Run `jitr` with `arguments` (default: the process's own) and exit."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # A ✓ that the terminal's encoding lacks must not end the command.
+            # A ✓ that is not in the terminal's encoding must not end the command.
             stream.reconfigure(errors="replace")
-    # SIGINT is Python's own to handle: a shell's background commands ignore it.
+    # Python itself handles SIGINT, because a shell's background commands ignore it.
     with end_signals(signal.default_int_handler, (signal.SIGTERM, signal.SIGHUP)):
         sys.exit(jitr.main(args=None if arguments is None else list(arguments), prog_name="jitr"))

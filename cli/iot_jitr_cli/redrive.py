@@ -1,7 +1,7 @@
-"""`jitr redrive`: queue dead letters and pending certificates again.
+"""`jitr redrive`: send dead letters and pending certificates to the activation queue again.
 
-Dead letters are received, sent and deleted one by one, and not by `StartMessageMoveTask`, which does not
-change them: those of the topic rule's error action hold the event inside another message.
+Dead letters are received, sent and deleted one by one. `StartMessageMoveTask` cannot be used, because it does
+not change messages: dead letters of the topic rule's error action contain the event inside another message.
 """
 
 import time
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 _SECONDS_BETWEEN_PAGES = 0.2
-"""Half of the quota of `ListCertificatesByCA`, a call that no activation makes."""
+"""Half of the quota of `ListCertificatesByCA`; an activation does not make this call."""
 
 
 @click.command()
@@ -35,15 +35,15 @@ _SECONDS_BETWEEN_PAGES = 0.2
     type=click.IntRange(min=0),
     default=15,
     show_default=True,
-    help="Certificates that have been pending for less are left out.",
+    help="Certificates that are pending for a shorter time are left out.",
 )
 @stack_option
 @json_option
 def redrive(*, pending_minutes: int, stack_name: str, as_json: bool) -> None:
     """Queue dead letters and undecided certificates again.
 
-    For when the cause is fixed: a dead letter is decided anew, and comes back if its error is still there.
-    Pending certificates without a decision are found in AWS IoT's own list and queued.
+    Use it after the cause is fixed: dead letters are decided again, and an event with the same error becomes
+    a dead letter again. Pending certificates without a decision are found in AWS IoT's list and queued.
     """
     session = aws_session()
     deployment = find_deployment(session, stack_name)
@@ -71,10 +71,10 @@ def redrive(*, pending_minutes: int, stack_name: str, as_json: bool) -> None:
 
 
 def redrive_dead_letters(sqs: "SQSClient", dead_letter_queue_url: str, queue_url: str) -> int:
-    """Send every dead letter to the activation queue and return how many.
+    """Send every dead letter to the activation queue and return their number.
 
-    A message is deleted after it was sent, so none is lost; one with a permanent error comes back. No more
-    are moved than were there at the beginning.
+    A message is deleted after it was sent, so no message is lost. A message with a permanent error returns to
+    the dead-letter queue. The number of moved messages is limited to the number at the beginning.
     """
     attributes = sqs.get_queue_attributes(
         QueueUrl=dead_letter_queue_url, AttributeNames=["ApproximateNumberOfMessages"]
@@ -95,7 +95,7 @@ def redrive_dead_letters(sqs: "SQSClient", dead_letter_queue_url: str, queue_url
     return moved
 
 
-def redrive_pending(  # noqa: PLR0913  what it reads and where it writes
+def redrive_pending(  # noqa: PLR0913  its sources and its targets
     listing: CertificateList,
     ledger: Ledger,
     queue: ActivationQueue,
@@ -104,10 +104,10 @@ def redrive_pending(  # noqa: PLR0913  what it reads and where it writes
     *,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[tuple[int, int]]:
-    """Queue the certificates of a CA that have been pending without a decision for `pending_after`.
+    """Queue the certificates of a CA that are pending without a decision for at least `pending_after`.
 
-    Younger ones are left out: their events are still in the queue. Yields for each page of the CA's list how
-    many of its certificates were queued, and how many it has.
+    Younger certificates are left out: their events are still in the queue. For each page of the CA's list,
+    this yields the number of queued certificates and the number of certificates on the page.
     """
     marker: str | None = None
     while True:

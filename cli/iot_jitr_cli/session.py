@@ -1,4 +1,4 @@
-"""The caller's AWS: `AWS_PROFILE`, `AWS_REGION`, `AWS_ENDPOINT_URL` honoured, time-outs short, errors clear.
+"""Sessions for the caller's AWS: `AWS_PROFILE`, `AWS_REGION` and `AWS_ENDPOINT_URL`, with short time-outs.
 
 >>> iot = aws_session().client("iot")  # doctest: +SKIP
 """
@@ -21,17 +21,17 @@ CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 3},
     user_agent_extra="iot-jitr-cli",
 )
-"""For every client: seconds to connect and to wait for an answer; three attempts, because a person waits."""
+"""For every client: time-outs in seconds to connect and to read; three attempts, because a user waits."""
 
 
 def aws_session() -> boto3.Session:
-    """A session with a region and credentials, whose clients have short time-outs and are made once.
+    """A session with a region and credentials; its clients have short time-outs and are created once.
 
-    `AWS_REGION` wins over `AWS_DEFAULT_REGION`, which wins over the profile's region (boto3 itself does not
-    read the first). Clients made from it honour `AWS_ENDPOINT_URL`.
+    `AWS_REGION` has precedence over `AWS_DEFAULT_REGION`, and `AWS_DEFAULT_REGION` over the profile's region
+    (boto3 itself does not read `AWS_REGION`). Its clients use `AWS_ENDPOINT_URL`.
 
     Raises:
-        CliError: Neither the environment nor the profile names a region, or there are no credentials in the
+        CliError: Neither the environment nor the profile sets a region, or there are no credentials in the
             environment, the profile or the instance's metadata.
     """
     core = botocore.session.Session()
@@ -44,7 +44,7 @@ def aws_session() -> boto3.Session:
             "no AWS credentials found: set AWS_PROFILE, or log in ('aws sso login'), "
             'or for the local cloud: eval "$(jitr lab env)"'
         )
-    # A client for each question would mean a connection for each, and a TLS handshake.
+    # A new client for each call would need a new connection and a TLS handshake for each call.
     session.client = cache(partial(_client, session.client))  # type: ignore[method-assign]
     return session
 
@@ -53,7 +53,7 @@ def _client(make: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     """Make a client.
 
     Raises:
-        CliError: The configured endpoint is no URL; for that botocore raises a bare ValueError.
+        CliError: The configured endpoint is not a URL; botocore raises only a ValueError for that.
     """
     try:
         return make(*arguments, **options)
@@ -82,7 +82,7 @@ _REMEDIES: dict[type[exceptions.BotoCoreError], str] = {
 
 
 def explain(error: BaseException) -> str | None:
-    """One line for an error of the AWS SDK: what failed and what to do. `None` if it is not one."""
+    """One line for an error of the AWS SDK: the failure and the fix; `None` for any other error."""
     if isinstance(error, exceptions.ClientError):
         return _service_error(error)
     if isinstance(error, exceptions.BotoCoreError):

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP, handled alike: a command that is ended by one of them cleans up first."""
+"""Handles Ctrl-C, SIGTERM and SIGHUP alike: a command that is ended by one of them cleans up first."""
 
 import signal
 import threading
@@ -11,10 +11,10 @@ ALL = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def end_signals(handler: Any, numbers: Sequence[signal.Signals] = ALL) -> Iterator[None]:
-    """Handle these signals by `handler` in the block; SIGHUP stays ignored where `nohup` ignores it.
+    """Handle these signals by `handler` in the block; SIGHUP stays ignored if `nohup` ignores it.
 
-    `signal.default_int_handler` raises `KeyboardInterrupt`, `signal.SIG_IGN` ignores them. Outside the main
-    thread, which is the only one that gets signals, nothing changes.
+    `signal.default_int_handler` raises `KeyboardInterrupt`, `signal.SIG_IGN` ignores them. Only the main
+    thread gets signals; in another thread, this changes nothing.
     """
     former = {}
     if threading.current_thread() is threading.main_thread():

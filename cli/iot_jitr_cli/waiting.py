@@ -1,4 +1,4 @@
-"""Waiting for something that happens elsewhere, with a time limit."""
+"""Waits for a condition, with a time limit."""
 
 import time
 from collections.abc import Callable
@@ -15,10 +15,10 @@ def wait_until(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> T:
-    """Call `condition` until it returns something true or `limit` seconds are over; return its last result.
+    """Call `condition` until it returns a true value or `limit` seconds have passed; return its last result.
 
-    It is called once more after the limit: a process that gets no processor for a while must not miss what
-    happened meanwhile.
+    It is called once more after the limit: a process that gets no processor for a while must not miss a
+    change in that time.
     """
     deadline = clock() + limit
     while True:

@@ -19,7 +19,7 @@ def in_words(span: timedelta) -> str:
 
 
 def moment(milliseconds: int) -> str:
-    """A time stamp of the ledger, in milliseconds since the epoch; 0 is an unknown one.
+    """A time stamp of the ledger in words, from milliseconds since the epoch; 0 is unknown.
 
     >>> moment(1_780_315_200_000), moment(0)
     ('2026-06-01 12:00:00Z', 'unknown')

@@ -189,7 +189,7 @@ def test_redrive_activates_missed_devices_and_dead_letters_after_the_fix(
     )
     cas = json.loads(first.activator_settings()[environment.CAS])
     cas[second.outputs["LabCaCertificateId"]] = {"revocation": "none"}
-    first.tell_activator(**{environment.CAS: json.dumps(cas)})
+    first.configure_activator(**{environment.CAS: json.dumps(cas)})
 
     result = CliRunner().invoke(jitr, ["redrive", "--pending-minutes", "0", "--json"])
 

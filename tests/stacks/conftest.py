@@ -9,7 +9,7 @@ from tests.support.stacks import DEFAULTS, HOME, app_without_bundling, local_tem
 
 @pytest.fixture(scope="session")
 def template() -> dict[str, Any]:
-    """The default template; synthesized once, never to be changed by a test."""
+    """The default template; synthesized once; a test must not change it."""
     return template_of(DEFAULTS)
 
 

@@ -51,7 +51,7 @@ def custom_resource(app_or_stage: "Construct") -> tuple[str, dict[str, Any]]:
     return logical_id, {name: str(value) for name, value in properties.items()}
 
 
-def test_manage_turns_it_on_with_a_role_of_its_own(managed: Template) -> None:
+def test_manage_turns_logging_on_with_a_dedicated_role(managed: Template) -> None:
     role, properties = named(managed, "AWS::IAM::Role", "AccountLoggingRole")
     resource = only(managed, RESOURCE_TYPE)
     (statement,) = properties["Properties"]["AssumeRolePolicyDocument"]["Statement"]
@@ -154,17 +154,17 @@ def test_failures_of_registration_and_of_our_rules_are_counted_and_failed_connec
     )
 
 
-def test_a_query_over_it_is_saved(managed: Template) -> None:
+def test_a_query_over_the_log_of_aws_iot_is_saved(managed: Template) -> None:
     _, query = named(managed, "AWS::Logs::QueryDefinition", "FailuresOfAwsIot")
 
     assert "status = 'Failure'" in query["Properties"]["QueryString"]
 
 
-def test_the_resource_of_cloudformation_is_not_used(managed: Template) -> None:
+def test_the_cloudformation_resource_for_logging_is_not_used(managed: Template) -> None:
     assert of_type(managed, "AWS::IoT::Logging") == {}
 
 
-def test_by_default_it_is_not_changed_and_the_synthesis_says_so(template: Template) -> None:
+def test_by_default_logging_is_unchanged_and_the_synthesis_reports_it(template: Template) -> None:
     with app_without_bundling() as app:
         (info,) = infos(JitrStack(app, "Jitr", DEFAULTS))
 
@@ -172,7 +172,7 @@ def test_by_default_it_is_not_changed_and_the_synthesis_says_so(template: Templa
     assert "set 'manage'" in info
 
 
-def test_the_shipped_app_manages_it() -> None:
+def test_the_shipped_app_manages_the_logging() -> None:
     context = json.loads((Path(__file__).parents[2] / "cdk.json").read_text())["context"]
 
     assert context["jitr"]["account_logging"] == "manage"

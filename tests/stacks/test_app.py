@@ -34,7 +34,7 @@ def synthesize(folder: Path, context: dict[str, Any], command: list[str]) -> sub
 @pytest.mark.parametrize(
     "command", [["-m", "iot_jitr.app"], [str(ROOT / "app.py")]], ids=["module", "app.py"]
 )
-def test_the_cdk_command_line_gets_a_cloud_assembly(tmp_path: Path, command: list[str]) -> None:
+def test_the_app_writes_a_cloud_assembly_for_the_cdk(tmp_path: Path, command: list[str]) -> None:
     (tmp_path / "ca.pem").write_text(FACTORY)
 
     done = synthesize(tmp_path, context(), command)
@@ -44,7 +44,7 @@ def test_the_cdk_command_line_gets_a_cloud_assembly(tmp_path: Path, command: lis
     assert artifacts["Jitr"]["properties"]["stackName"] == "fleet"
 
 
-def test_a_missing_ca_is_named_in_one_line_with_the_command_that_makes_one(tmp_path: Path) -> None:
+def test_a_missing_ca_is_one_line_with_the_command_that_creates_a_ca(tmp_path: Path) -> None:
     done = synthesize(tmp_path, context(), ["-m", "iot_jitr.app"])
 
     (line,) = (line for line in done.stderr.splitlines() if "!!" not in line)
@@ -55,7 +55,7 @@ def test_a_missing_ca_is_named_in_one_line_with_the_command_that_makes_one(tmp_p
     assert not (tmp_path / "cdk.out" / "manifest.json").exists()
 
 
-def test_a_context_that_is_not_json_is_named_in_one_line(tmp_path: Path) -> None:
+def test_a_context_that_is_not_json_is_one_line(tmp_path: Path) -> None:
     context = {"jitr": {"activations_per_second": float("nan")}}
 
     done = synthesize(tmp_path, context, ["-m", "iot_jitr.app"])
@@ -66,7 +66,7 @@ def test_a_context_that_is_not_json_is_named_in_one_line(tmp_path: Path) -> None
     assert "NaN" in line
 
 
-def test_a_missing_set_up_is_named_in_one_line_with_the_command_that_makes_it(tmp_path: Path) -> None:
+def test_a_missing_setup_is_one_line_with_the_setup_command(tmp_path: Path) -> None:
     done = synthesize(tmp_path, {}, ["-S", str(ROOT / "app.py")])
 
     assert done.returncode == 1
@@ -90,7 +90,7 @@ def test_main_synthesizes(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("app")
-def test_main_ends_with_one_line_where_the_asset_cannot_be_built(
+def test_main_exits_with_one_line_if_the_asset_cannot_be_built(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(_bundle: FunctionBundle) -> None:
@@ -102,7 +102,7 @@ def test_main_ends_with_one_line_where_the_asset_cannot_be_built(
     assert capsys.readouterr().err == "iot-jitr: no pip\n"
 
 
-def test_the_configuration_in_the_repository_is_understood(tmp_path: Path) -> None:
+def test_the_configuration_of_the_repository_is_valid(tmp_path: Path) -> None:
     (tmp_path / "ca").mkdir()
     (tmp_path / "ca" / "ca.pem").write_text(FACTORY)
     shipped_context = json.loads((ROOT / "cdk.json").read_text())["context"]

@@ -1,4 +1,4 @@
-"""One custom resource for each CA: its properties, and what the synthesis refuses and warns of."""
+"""One custom resource for each CA: its properties, and the errors and warnings of the synthesis."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -54,7 +54,7 @@ def synthesized(*cas: CaConfiguration) -> dict[str, Any]:
 
 
 class TestResource:
-    def test_has_the_properties_of_the_configuration(self) -> None:
+    def test_the_resource_has_the_properties_of_the_configuration(self) -> None:
         ca = replace(
             FACTORY_CA,
             status=CaStatus.INACTIVE,
@@ -76,7 +76,7 @@ class TestResource:
             ca_tags={"team": "iot"},
         )
 
-    def test_is_deleted_with_the_stack_so_that_on_delete_takes_effect(self) -> None:
+    def test_cloudformation_deletes_the_resource_so_that_on_delete_applies(self) -> None:
         (resource,) = of_type(synthesized(FACTORY_CA), "Custom::JitrCaCertificate").values()
 
         assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Delete"
@@ -122,7 +122,7 @@ class TestRefusals:
             synthesized(FACTORY_CA, again)
 
     @pytest.mark.parametrize("region", ["eu-central-1", None], ids=["known", "any"])
-    def test_the_same_ca_in_two_pipelines_of_one_place_fails_the_synthesis(
+    def test_the_same_ca_in_two_pipelines_of_one_region_fails_the_synthesis(
         self, app: cdk.App, region: str | None
     ) -> None:
         place = cdk.Environment(account="123456789012", region=region)
@@ -133,7 +133,7 @@ class TestRefusals:
         with pytest.raises(CaTwiceError, match=r"^CA 'Again' of .*/Two and CA 'Factory' of North/One are"):
             JitrPipeline(south, "Two", cas=[replace(FACTORY_CA, name="Again")])
 
-    def test_the_same_ca_may_be_registered_in_several_places(self, app: cdk.App) -> None:
+    def test_the_same_ca_may_be_registered_in_several_regions(self, app: cdk.App) -> None:
         for name, region in (("Home", "eu-central-1"), ("Away", "us-east-1"), ("Any", None), ("Other", None)):
             place = cdk.Environment(account="123456789012", region=region)
             JitrPipeline(cdk.Stack(app, name, env=place), "Jitr", cas=[FACTORY_CA])
@@ -164,7 +164,7 @@ class TestWarnings:
         ],
         ids=["89 days", "91 days", "no end"],
     )
-    def test_a_ca_that_ends_within_ninety_days_is_warned_of(
+    def test_a_ca_that_expires_within_ninety_days_causes_a_warning(
         self, app: cdk.App, spec: CaSpec, *, warned: bool
     ) -> None:
         ca = spec.build()
@@ -175,7 +175,7 @@ class TestWarnings:
         assert bool(found) is warned
         assert all(f"{ca.not_after:%Y-%m-%d}" in each and "'CN=Old CA'" in each for each in found)
 
-    def test_a_verification_certificate_that_has_expired_is_only_warned_of(self, app: cdk.App) -> None:
+    def test_an_expired_verification_certificate_causes_only_a_warning(self, app: cdk.App) -> None:
         short = make_verification_certificate(CA, SPEC.key, "0a1b" * 16, validity=timedelta(seconds=-60))
         ca = replace(FACTORY_CA, certificate=CA.pem, signer=PresignedSigner(short))
 

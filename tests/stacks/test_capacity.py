@@ -1,4 +1,4 @@
-"""The arithmetic between `activations_per_second` and what queue and workers are set to."""
+"""The arithmetic between `activations_per_second` and the settings of queue and workers."""
 
 import doctest
 
@@ -13,7 +13,7 @@ RATES = st.integers(min_value=1, max_value=MAXIMUM_ACTIVATIONS_PER_SECOND)
 
 
 @given(RATES)
-def test_the_concurrency_is_one_that_an_event_source_takes(rate: int) -> None:
+def test_the_concurrency_is_within_the_range_of_an_event_source(rate: int) -> None:
     assert 2 <= Capacity(rate).concurrency <= 1000
 
 
@@ -23,7 +23,7 @@ def test_the_workers_have_four_tenths_of_a_second_for_each_certificate(rate: int
 
 
 @given(RATES)
-def test_the_workers_keep_up_with_the_quota_of_connects_besides(rate: int) -> None:
+def test_the_workers_can_also_process_the_events_of_the_connect_quota(rate: int) -> None:
     capacity = Capacity(rate)
 
     left_over = capacity.concurrency - 0.4 * rate

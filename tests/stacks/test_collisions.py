@@ -1,6 +1,6 @@
-"""Two pipelines in a stack, two stacks in an account, several regions from one app: nothing collides.
+"""Two pipelines in a stack, two stacks in an account, several regions from one app: no names collide.
 
-And a pipeline changes nothing of the whole account unless an option is set.
+A pipeline changes no account-wide setting unless an option is set.
 """
 
 import json
@@ -125,7 +125,7 @@ def test_no_two_pipelines_write_the_same_metrics(templates: Neighbours) -> None:
     assert len(services) == len(set(services)) == 6
 
 
-def test_each_name_that_a_ca_cannot_have_is_known() -> None:
+def test_the_list_of_reserved_ca_names_is_complete() -> None:
     """The id of a CA's construct contains the CA's name: no other construct beside it may have that id."""
     with app_without_bundling() as app:
         scopes = add_to(app, "everything_on").node.find_all()
@@ -140,16 +140,16 @@ def test_each_name_that_a_ca_cannot_have_is_known() -> None:
     assert taken - {FACTORY_CA.name, WORKSHOP_CA.name} == set(RESERVED_NAMES)
 
 
-def test_no_output_is_exported_under_a_name_of_ours(templates: Neighbours) -> None:
+def test_no_output_has_an_export_name(templates: Neighbours) -> None:
     assert [out for _, each in templates for out in each.get("Outputs", {}).values() if "Export" in out] == []
 
 
-def test_every_type_is_in_the_table() -> None:
+def test_the_table_has_every_resource_type() -> None:
     assert {each["Type"] for name in NAMES for each in scenario(name)["Resources"].values()} == set(NAMED_BY)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in ("everything_on", "foreign_stack")])
-def test_nothing_of_the_whole_account_is_changed_by_default(name: str) -> None:
+def test_by_default_no_account_wide_setting_is_changed(name: str) -> None:
     template = scenario(name)
     actions = {action for _, statement in all_statements(template) for action in as_list(statement["Action"])}
 
@@ -157,6 +157,6 @@ def test_nothing_of_the_whole_account_is_changed_by_default(name: str) -> None:
     assert not {action for action in actions if "LoggingOptions" in action or "Account" in action}
 
 
-def test_with_the_option_the_account_is_changed() -> None:
+def test_with_the_option_account_wide_logging_is_changed() -> None:
     for name in ("everything_on", "foreign_stack"):
         assert {each["Type"] for each in scenario(name)["Resources"].values()} >= OF_THE_ACCOUNT

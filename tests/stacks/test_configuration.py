@@ -1,4 +1,4 @@
-"""The `jitr` context: what is read, and what is refused as a whole."""
+"""The `jitr` context: which values are read, and which contexts are refused."""
 
 import json
 from datetime import timedelta
@@ -300,13 +300,13 @@ def test_only_a_private_ca_may_go_without_a_certificate(folder: Path) -> None:
         ({"cas": None}, "jitr.cas"),
         ({**MINIMAL, "account_logging": None}, "jitr.account_logging"),
         ({"cas": [{**CA, "signer": None}]}, "jitr.cas[0].signer"),
-        # What JavaScript, and with it the CDK, makes of 1e400.
+        # JavaScript, and so the CDK, reads 1e400 as this value.
         ({**MINIMAL, "activations_per_second": None}, "jitr.activations_per_second"),
         (json.dumps({**MINIMAL, "activations_per_second": float("nan")}), "jitr.activations_per_second"),
     ],
     ids=["nothing", "a list", "broken JSON", "deep JSON", "CAs", "null", "null within", "too large", "NaN"],
 )
-def test_a_context_is_an_object_without_null(folder: Path, context: object, key: str) -> None:
+def test_a_context_without_an_object_or_with_null_is_refused(folder: Path, context: object, key: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         JitrConfiguration.parse(context, folder)
 

@@ -1,4 +1,4 @@
-"""The connect guard as it is deployed: its domain, who may invoke it, and what it may do."""
+"""The deployed connect guard: its domain, its invoke permission, and the permissions of its role."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -50,14 +50,14 @@ def managed() -> Template:
     return template_of(guarded(REFUSING))
 
 
-def test_without_the_option_nothing_of_it_is_deployed() -> None:
+def test_without_the_option_no_connect_guard_is_deployed() -> None:
     found = template_of(with_ca(revocation=CrlBucket()))
 
     assert not [name for name in (*found["Resources"], *found["Outputs"]) if "ConnectGuard" in name]
     assert of_type(found, DOMAIN) == {}
 
 
-def test_the_domain_calls_the_function_after_mutual_tls_and_the_outputs_name_both(managed: Template) -> None:
+def test_the_domain_invokes_the_function_after_mutual_tls_and_both_are_outputs(managed: Template) -> None:
     function, _ = named(managed, FUNCTION, "ConnectGuard")
     arn = {"Fn::GetAtt": [function, "Arn"]}
     [domain] = of_type(managed, DOMAIN)
@@ -89,7 +89,7 @@ def test_aws_iot_of_this_account_may_invoke_the_function_before_the_domain_is_ma
     assert name in only(managed, DOMAIN)["DependsOn"]
 
 
-def test_the_function_answers_in_time_and_gets_what_was_chosen() -> None:
+def test_the_function_has_its_timeout_and_the_chosen_settings() -> None:
     two = (replace(FACTORY_CA, revocation=CrlBucket()), WORKSHOP_CA)
     guard = ConnectGuard(OnUnknown.ADMIT, refresh=timedelta(seconds=5))
     found = template_of(replace(DEFAULTS, cas=two, connect_guard=guard))
@@ -99,7 +99,7 @@ def test_the_function_answers_in_time_and_gets_what_was_chosen() -> None:
     assert function["Properties"]["Timeout"] == 5
     assert function["Properties"]["Handler"] == environment.CONNECT_GUARD_HANDLER
     settings = variables(found, "ConnectGuard")
-    # The CA without a list is left out.
+    # The CA without a CRL is not in the setting.
     cas = f'["${{{ca}.CaCertificateId}}"]'
     assert settings[environment.CONNECT_GUARD] == (
         f'{{"cas":{cas},"on_unknown":"admit","refresh_seconds":5}}'
@@ -108,7 +108,7 @@ def test_the_function_answers_in_time_and_gets_what_was_chosen() -> None:
     assert environment.LEDGER_TABLE not in settings
 
 
-def test_a_domain_of_yours_has_your_certificate() -> None:
+def test_a_custom_domain_has_the_given_certificate() -> None:
     """Named by its ARN, or the certificate itself."""
     by_arn = CustomDomain("devices.example.com", SERVER, SERVER)
     with app_without_bundling() as app:
@@ -135,7 +135,7 @@ def test_an_existing_domain_configuration_is_left_as_it_is() -> None:
     [ConnectGuard("refuse", provisioned_concurrency=10), ConnectGuard("refuse", snap_start=True)],
     ids=["kept ready", "snapshot"],
 )
-def test_environments_that_are_kept_are_those_of_a_version(guard: ConnectGuard) -> None:
+def test_provisioned_environments_belong_to_a_function_version(guard: ConnectGuard) -> None:
     found = template_of(guarded(guard))
     [alias] = of_type(found, "AWS::Lambda::Alias")
     _, function = named(found, FUNCTION, "ConnectGuard")
@@ -154,12 +154,12 @@ def test_environments_that_are_kept_are_those_of_a_version(guard: ConnectGuard) 
 # what is refused
 
 
-def test_a_guard_without_any_list_is_refused() -> None:
+def test_a_connect_guard_without_any_crl_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"connect_guard: found a guard, and no CA has a CRL"):
         template_of(replace(DEFAULTS, connect_guard=REFUSING))
 
 
-def test_a_snapshot_and_environments_kept_ready_exclude_one_another() -> None:
+def test_snap_start_and_provisioned_concurrency_exclude_each_other() -> None:
     with pytest.raises(ConfigurationError, match="snap_start"):
         ConnectGuard("refuse", provisioned_concurrency=1, snap_start=True)
 

@@ -1,4 +1,4 @@
-"""The device policy: what is deployed for it, and which templates are refused at synthesis."""
+"""The device policy: the deployed resources, and the templates that the synthesis refuses."""
 
 import itertools
 import json
@@ -56,7 +56,7 @@ def written(path: Path, *statements: dict[str, Any]) -> Path:
     return path
 
 
-def test_a_policy_for_each_device_is_a_setting_and_none_is_deployed() -> None:
+def test_a_per_device_policy_is_a_setting_and_no_policy_is_deployed() -> None:
     template = template_of(replace(DEFAULTS, policy=DevicePolicy.per_device()))
 
     assert of_type(template, "AWS::IoT::Policy") == {}
@@ -71,7 +71,7 @@ def test_a_policy_for_each_device_is_a_setting_and_none_is_deployed() -> None:
 
 
 def test_the_policies_of_each_pipeline_have_a_name_of_their_own() -> None:
-    """One pipeline's functions may do nothing to another's policies, whatever the stacks are called."""
+    """The functions of a pipeline may not change the policies of another one, for any names of stacks."""
     ids = ["Fleet", "Fleet-1", "Fleet1", "F" * 100, "F" * 99]
     prefixes = []
     for stack_name, name in itertools.product(ids, ["Jitr", "Jitr-2", "J" * 120]):
@@ -168,7 +168,7 @@ def test_a_statement_may_name_a_role_alias_of_the_same_app(
     assert setting["needs_common_name"] is True
 
 
-def test_what_is_known_at_deployment_only_counts_as_a_wildcard() -> None:
+def test_a_value_known_only_at_deployment_counts_as_a_wildcard() -> None:
     late = cdk.Fn.import_value("late")
     topic = allow("iot:Publish", arn(f"topic/{late}"))
     client = iam.PolicyStatement(actions=["iot:Connect"], resources=[late])

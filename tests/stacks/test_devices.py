@@ -1,4 +1,4 @@
-"""Admission, things and refusals: what is deployed for them, what the activator gets and may do."""
+"""Admission, things and refusals: the deployed resources, and settings and permissions of the activator."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -51,7 +51,7 @@ THINGS = ThingRegistration(
 
 
 def allowed(template: dict[str, Any]) -> set[tuple[str, str]]:
-    """What the activator may do, and on what."""
+    """The actions that the activator may call, with their resources."""
     return granted(template, "Activator")
 
 
@@ -59,7 +59,7 @@ def arn(resource: str) -> str:
     return f"arn:${{AWS::Partition}}:iot:${{AWS::Region}}:${{AWS::AccountId}}:{resource}"
 
 
-def test_an_information_can_be_acknowledged() -> None:
+def test_an_info_annotation_can_be_acknowledged() -> None:
     with app_without_bundling() as app:
         stack = JitrStack(app, "Jitr", DEFAULTS)
         cdk.Annotations.of(app).acknowledge_info("iot-jitr:account-logging", "another stack manages it")
@@ -82,7 +82,7 @@ RETIREMENT = {"iot:DescribeCertificate", "iot:UpdateCertificate", "iot:DetachThi
     ],
     ids=["shared", "things", "renewals", "own policies", "own policies and renewals"],
 )
-def test_own_policies_may_be_deleted_and_grace_periods_ended_where_there_are_any(
+def test_policies_and_things_add_the_permissions_that_they_need(
     policy: DevicePolicy, things: ThingRegistration | None, withdrawal: set[str], tasks: set[str]
 ) -> None:
     with app_without_bundling() as app:
@@ -130,7 +130,7 @@ def test_a_function_by_its_arn_is_the_only_one_the_activator_may_invoke() -> Non
     assert "AllowListTable" not in template["Outputs"]
 
 
-def test_a_function_of_the_same_app_is_taken_as_it_is() -> None:
+def test_a_function_of_the_same_app_can_be_passed_directly() -> None:
     with app_without_bundling() as app:
         other = cdk.Stack(app, "Other")
         function = lambda_.Function.from_function_arn(other, "Function", FUNCTION)
@@ -178,7 +178,7 @@ def test_a_function_of_the_same_app_in_another_account_allows_the_roles_that_inv
     ("function", "warned"), [(THEIRS, True), (FUNCTION, False)], ids=["another account", "ours"]
 )
 @pytest.mark.parametrize("by", ["construct", "ARN"])
-def test_a_function_of_another_account_is_warned_of_with_the_command_that_allows_it(
+def test_a_function_of_another_account_causes_a_warning_with_the_command(
     by: str, function: str, *, warned: bool
 ) -> None:
     with app_without_bundling() as app:

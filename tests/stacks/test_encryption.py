@@ -85,8 +85,8 @@ def test_everything_at_rest_is_encrypted_with_the_key(
         assert key_of(resource["Properties"], *AT_REST[kind]) == KEY, name
 
 
-def test_no_other_resource_has_a_setting_for_encryption(imported_key: Template) -> None:
-    """A new type of resource would be found here."""
+def test_no_other_resource_type_has_an_encryption_setting(imported_key: Template) -> None:
+    """This test fails for a new type of resource that has such a setting."""
     kinds = {
         each["Type"]
         for each in imported_key["Resources"].values()
@@ -96,7 +96,7 @@ def test_no_other_resource_has_a_setting_for_encryption(imported_key: Template) 
     assert kinds | {"AWS::S3::Bucket"} == set(AT_REST)
 
 
-def test_without_a_customer_managed_key_no_role_needs_one() -> None:
+def test_without_a_customer_managed_key_no_role_has_kms_permissions() -> None:
     assert "kms" not in str(template_of(SCENARIOS["revocation"])).lower()
 
 
@@ -151,7 +151,7 @@ def test_a_key_of_this_app_lets_cloudwatch_logs_encrypt_the_log_groups_of_this_s
     )
 
 
-def test_the_log_group_of_aws_iot_may_be_encrypted_where_its_log_is_turned_on() -> None:
+def test_the_key_policy_allows_the_log_group_of_aws_iot() -> None:
     with app_without_bundling() as app:
         stack = cdk.Stack(app, "Company")
         Encryption(kms.Key(stack, "Key")).allow_logs(stack, LOG_GROUP)
@@ -161,7 +161,7 @@ def test_the_log_group_of_aws_iot_may_be_encrypted_where_its_log_is_turned_on() 
     assert [joined(each).partition("log-group:")[2] for each in groups] == ["Company-*", "AWSIotLogsV2"]
 
 
-def test_an_imported_key_is_warned_of_with_the_statement_that_its_policy_must_contain() -> None:
+def test_an_imported_key_causes_a_warning_with_the_required_policy_statement() -> None:
     with app_without_bundling() as app:
         imported = JitrStack(app, "Imported", SCENARIOS["everything_on"])
         found = [text for text in warnings(imported) if "imported encryption key" in text]
@@ -176,7 +176,7 @@ def test_an_imported_key_is_warned_of_with_the_statement_that_its_policy_must_co
     assert none == []
 
 
-def test_the_key_of_another_bucket_may_only_be_used_to_decrypt(own_key: Template) -> None:
+def test_the_key_of_an_existing_bucket_may_only_be_used_to_decrypt(own_key: Template) -> None:
     (statement,) = (statement for _, statement in all_statements(own_key) if statement["Resource"] == KEY)
 
     assert statement["Action"] == "kms:Decrypt"

@@ -1,4 +1,4 @@
-"""The apps in `examples/` synthesize to what they are examples of."""
+"""Each app in `examples/` synthesizes the resources that it is an example of."""
 
 import importlib.util
 import json
@@ -53,7 +53,7 @@ def test_minimal_is_one_stack_with_one_ca(example: Templates) -> None:
 
 
 @shows("rotation")
-def test_the_old_ca_registers_no_more_devices_and_the_new_one_does(example: Templates) -> None:
+def test_only_the_new_ca_registers_devices(example: Templates) -> None:
     _, old = named(example["Factory"], CAS, "Old")
     _, new = named(example["Factory"], CAS, "New")
 
@@ -145,7 +145,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("aws")
-def test_the_asset_database_keeps_the_latest_outcome_whatever_comes_twice_or_late() -> None:
+def test_the_asset_database_keeps_the_latest_of_repeated_and_late_outcomes() -> None:
     module = _loaded("asset_database", "record")
     module.table.meta.client.create_table(
         TableName="assets",
@@ -190,7 +190,7 @@ def test_the_webhook_posts_one_line(
 
 
 @shows("two_cas")
-def test_two_imported_keys_may_be_used_and_no_others(example: Templates) -> None:
+def test_only_the_two_imported_keys_may_be_used(example: Templates) -> None:
     found = {
         action: each["Resource"]
         for each in statements(example["Factory"], "CaRegistrationOnEvent")
@@ -205,7 +205,7 @@ def test_two_imported_keys_may_be_used_and_no_others(example: Templates) -> None
 
 
 @shows("vpc")
-def test_each_region_has_its_functions_in_its_vpc_under_one_security_group(example: Templates) -> None:
+def test_each_region_runs_its_functions_in_its_vpc_with_one_security_group(example: Templates) -> None:
     assert len(example) == 2
     for template in example.values():
         functions = [
@@ -221,7 +221,7 @@ def test_each_region_has_its_functions_in_its_vpc_under_one_security_group(examp
 
 
 @shows("other_team")
-def test_another_team_gets_refusals_reads_the_ledger_and_shows_three_metrics(example: Templates) -> None:
+def test_another_team_receives_refusals_reads_the_ledger_and_shows_metrics(example: Templates) -> None:
     reads = {
         action
         for each in statements(example["Reports"], "FunctionServiceRole")
@@ -257,7 +257,7 @@ def test_another_team_gets_refusals_reads_the_ledger_and_shows_three_metrics(exa
     ],
     ids=["ours", "not ours", "no name", "two names"],
 )
-def test_the_admission_function_answers_as_it_is_read(names: list[str], answer: dict[str, Any]) -> None:
+def test_the_activator_can_read_the_functions_answer(names: list[str], answer: dict[str, Any]) -> None:
     from iot_jitr_runtime.admission.function import read_answer
     from iot_jitr_runtime.outcomes import RefusedError
 

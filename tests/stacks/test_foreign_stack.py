@@ -68,7 +68,7 @@ def test_every_function_runs_in_the_vpc(company: Template) -> None:
     assert of_type(company, "AWS::EC2::SecurityGroup") == {}
 
 
-def test_each_functions_role_lets_lambda_and_not_the_function_itself_make_network_interfaces(
+def test_each_role_allows_network_interfaces_to_lambda_but_not_to_its_function(
     company: Template,
 ) -> None:
     functions = of_type(company, "AWS::Lambda::Function").values()
@@ -84,7 +84,7 @@ def test_each_functions_role_lets_lambda_and_not_the_function_itself_make_networ
         assert joined(statement["Resource"]) == "arn:aws:ec2:eu-central-1:123456789012:*/*"
 
 
-def test_without_a_network_there_is_nothing_of_one(everything: JitrPipeline) -> None:
+def test_without_a_network_there_is_no_network_resource_or_permission(everything: JitrPipeline) -> None:
     without = scenario("everything_on")
 
     assert everything.connections is None
@@ -92,7 +92,7 @@ def test_without_a_network_there_is_nothing_of_one(everything: JitrPipeline) -> 
     assert "VpcConfig" not in str(without)
 
 
-def test_all_functions_share_one_security_group_unless_there_are_others() -> None:
+def test_all_functions_share_one_security_group_by_default() -> None:
     with app_without_bundling() as app:
         vpc = ec2.Vpc(cdk.Stack(app, "Network"), "Vpc")
         stack = cdk.Stack(app, "Stack")
@@ -112,17 +112,17 @@ def test_all_functions_share_one_security_group_unless_there_are_others() -> Non
     assert only(made, "AWS::EC2::SecurityGroupIngress")["Properties"]["SourceSecurityGroupId"] == shared
 
 
-# the rest that is brought
+# other resources that the stack already has
 
 
-def test_a_permissions_boundary_reaches_every_role_the_frameworks_included(company: Template) -> None:
+def test_every_role_has_the_permissions_boundary_even_those_of_the_framework(company: Template) -> None:
     for made in (company, scenario("everything_on")):
         roles = of_type(made, "AWS::IAM::Role")
         assert [name for name in roles if "Framework" in name]
         assert {each["Properties"]["PermissionsBoundary"] for each in roles.values()} == {BOUNDARY}
 
 
-def test_tags_of_the_pipeline_reach_everything_that_can_be_tagged(company: Template) -> None:
+def test_every_taggable_resource_has_the_tags_of_the_pipeline(company: Template) -> None:
     untagged = set()
     for resource in company["Resources"].values():
         tags = resource.get("Properties", {}).get("Tags", [])
@@ -132,7 +132,7 @@ def test_tags_of_the_pipeline_reach_everything_that_can_be_tagged(company: Templ
     assert untagged - {"Custom::JitrCaCertificate"} == CANNOT_BE_TAGGED
 
 
-def test_tags_of_the_pipeline_reach_the_registered_ca_beside_its_own(company: Template) -> None:
+def test_the_registered_ca_has_the_tags_of_the_pipeline_and_its_own(company: Template) -> None:
     with app_without_bundling() as app:
         stack = cdk.Stack(app, "Stack")
         ca = replace(FACTORY_CA, tags={"line": "3"})
@@ -144,13 +144,13 @@ def test_tags_of_the_pipeline_reach_the_registered_ca_beside_its_own(company: Te
     assert only(company, "Custom::JitrCaCertificate")["Properties"]["CaTags"] == {"team": "fleet"}
 
 
-def test_the_topic_is_used_and_left_as_it_is(company: Template) -> None:
+def test_a_given_topic_is_used_and_not_changed(company: Template) -> None:
     for alarm in of_type(company, "AWS::CloudWatch::Alarm").values():
         assert alarm["Properties"]["AlarmActions"] == [OPERATORS]
     assert of_type(company, "AWS::SNS::Topic") == of_type(company, "AWS::SNS::TopicPolicy") == {}
 
 
-def test_the_bucket_of_others_is_only_read(company: Template) -> None:
+def test_a_given_bucket_is_only_read(company: Template) -> None:
     found = {each for each in granted(company, "Publisher") if "crls-of-the-company" in each[1]}
 
     arn = "arn:${AWS::Partition}:s3:::crls-of-the-company"
@@ -160,8 +160,8 @@ def test_the_bucket_of_others_is_only_read(company: Template) -> None:
 # attributes
 
 
-def test_everything_that_it_makes_can_be_reached_by_its_attributes(everything: JitrPipeline) -> None:
-    """A construct of ours does not count for what lies below it."""
+def test_every_resource_of_the_pipeline_is_accessible_by_attributes(everything: JitrPipeline) -> None:
+    """A construct of this package in an attribute does not make its children accessible."""
     reached = set(_constructs(everything, set()))
     pipeline = everything.node.path
 

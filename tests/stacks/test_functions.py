@@ -28,7 +28,7 @@ def plants(count: int) -> tuple[CaConfiguration, ...]:
     )
 
 
-def test_thirty_cas_fit_into_one_pipeline() -> None:
+def test_one_pipeline_may_have_thirty_cas() -> None:
     assert template_of(replace(DEFAULTS, cas=plants(30)))
 
 
@@ -43,7 +43,7 @@ def test_more_cas_than_fit_into_an_environment_are_refused() -> None:
     assert "most of them in JITR_CAS; Lambda allows 4,096: shorten the CRLs' URLs, or give" in words
 
 
-def test_addresses_of_crls_count_as_they_are_written() -> None:
+def test_the_length_of_crl_urls_counts_for_the_environment_limit() -> None:
     long = CrlUrl(f"https://crl.example.com/{'a' * 300}.crl")
     cas = tuple(replace(ca, revocation=long) for ca in plants(12))
 
@@ -54,7 +54,7 @@ def test_addresses_of_crls_count_as_they_are_written() -> None:
         JitrStack(app, "Jitr", replace(DEFAULTS, cas=cas))
 
 
-def test_what_others_add_to_the_environment_counts() -> None:
+def test_variables_added_by_the_user_count_for_the_environment_limit() -> None:
     with app_without_bundling() as app:
         function = JitrStack(
             app, "Jitr", replace(DEFAULTS, cas=plants(30))
@@ -67,7 +67,7 @@ def test_what_others_add_to_the_environment_counts() -> None:
             function.add_environment("MORE", "x" * 500)
 
 
-def test_what_the_pipeline_adds_last_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_revocation_variables_count_for_the_environment_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """The variables for the revocation check come after all others."""
     configuration = with_ca(revocation=CrlUrl("https://crl.example.com/a.crl"))
     with app_without_bundling() as app:
@@ -83,8 +83,8 @@ def test_what_the_pipeline_adds_last_counts(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_lambda_runs_no_failed_invocation_of_a_rule_again(name: str) -> None:
-    """EventBridge invokes asynchronously: its own attempts end when Lambda has the event."""
+def test_lambda_does_not_retry_a_failed_invocation_by_a_rule(name: str) -> None:
+    """EventBridge invokes asynchronously: it does not retry after Lambda has accepted the event."""
     found = scenario(name)
     invoked = {
         target["Arn"]["Fn::GetAtt"][0]

@@ -1,4 +1,4 @@
-"""Everything that is exported has its documentation in `help()` and in the docstrings that editors show."""
+"""Each exported name is documented in `help()` and in the docstrings that editors show."""
 
 import inspect
 import pydoc
@@ -18,7 +18,7 @@ EXPLAINED_BY_ITS_PARENT = {"KmsEcKey", "KmsRsaKey"}
 
 
 def members(kind: Any) -> dict[str, Any]:
-    """The public methods and properties that a class has from us."""
+    """The public methods and properties that this package defines in a class."""
     return {
         name: member
         for name, member in inspect.getmembers(kind)
@@ -29,12 +29,12 @@ def members(kind: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", EXPORTED)
-def test_it_has_a_docstring_of_its_own(name: str) -> None:
+def test_each_exported_name_has_a_docstring(name: str) -> None:
     assert len((EXPORTED[name].__doc__ or "").split()) >= 4
 
 
 @pytest.mark.parametrize("name", sorted(set(EXPORTED) - EXPLAINED_BY_ITS_PARENT))
-def test_each_of_its_methods_has_one_and_names_its_arguments(name: str) -> None:
+def test_each_public_method_has_a_docstring_that_names_its_arguments(name: str) -> None:
     for method, member in members(EXPORTED[name]).items():
         text = inspect.getdoc(member) or ""
         assert text, method
@@ -55,5 +55,5 @@ def test_help_shows_what_each_field_means(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, kind in EXPORTED.items() if issubclass(kind, Enum)])
-def test_each_member_of_an_enumeration_has_one(name: str) -> None:
+def test_each_enumeration_member_has_a_docstring(name: str) -> None:
     assert set(docstrings(EXPORTED[name])) == set(EXPORTED[name].__members__)

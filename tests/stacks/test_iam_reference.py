@@ -1,4 +1,4 @@
-"""Each statement is valid in IAM, and allows the calls that the code makes, no less and no more."""
+"""Each statement is valid in IAM; roles allow exactly the calls that the code makes."""
 
 import re
 from collections.abc import Iterator
@@ -51,7 +51,7 @@ def reference() -> IamReference:
 
 
 def written_out(template: Template, resource: Any) -> str:
-    """A resource of a statement with everything filled in that the deployment would."""
+    """A resource of a statement with the values that the deployment inserts."""
 
     def filled(reference: re.Match[str]) -> str:
         name = reference[1]
@@ -87,7 +87,7 @@ def test_each_statement_is_valid_in_iam(reference: IamReference, name: str) -> N
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_policies_of_resources_name_actions_that_there_are(reference: IamReference, name: str) -> None:
+def test_resource_policies_name_only_existing_actions(reference: IamReference, name: str) -> None:
     found = list(statements_of_resources(scenario(name)))
 
     assert found
@@ -145,7 +145,7 @@ def granted_by_role(template: Template) -> dict[str, set[str]]:
 
 @pytest.fixture(scope="module")
 def granted() -> dict[str, set[str]]:
-    """Handler -> all that its role may do in one scenario or the other, and with each signer."""
+    """Handler -> all actions that its role may call, over all scenarios and signers."""
     line = CaSpec("Line CA").build().pem
     signers = replace(
         DEFAULTS,
@@ -174,9 +174,9 @@ BESIDES_ITS_CALLS = {
     "s3:ListBucket": "without it S3 hides that an object is missing",
     "secretsmanager:DescribeSecret": "grant_read of a secret covers it",
 }
-"""What a role may do without a call of the function's code."""
+"""Permissions of roles that no call in the code of the function needs."""
 OF_ITS_QUEUE = {"sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"}
-"""What Lambda does with the role of a function that receives from a queue."""
+"""Actions that Lambda itself calls with the role of a function that receives from a queue."""
 
 
 @pytest.mark.parametrize("name", HANDLERS)
@@ -196,5 +196,5 @@ def test_no_function_may_make_other_calls(granted: dict[str, set[str]], name: st
     assert granted[HANDLERS[name]] - called - besides == set()
 
 
-def test_the_end_of_a_session_is_recognised_as_the_lab_records_it() -> None:
+def test_a_delete_connection_call_is_recognised_in_the_record_of_the_lab() -> None:
     assert actions_of("iotdata", "DELETE /connections/device-1") == ("iot:DeleteConnection",)

@@ -1,4 +1,4 @@
-"""What other stacks and apps use of a pipeline: grants, metrics, imports and outputs."""
+"""The interface of a pipeline for other stacks and apps: grants, metrics, imports and outputs."""
 
 import json
 import re
@@ -55,7 +55,7 @@ DEPLOYED = {
 
 
 def everything_granted(fleet: cdk.Stack) -> JitrPipeline:
-    """A pipeline on which every right can be granted."""
+    """A pipeline with all resources on which permissions can be granted."""
     cas = [
         replace(FACTORY_CA, revocation=CrlBucket()),
         replace(WORKSHOP_CA, revocation=CrlUrl("https://crl.example.com/workshop.crl")),
@@ -113,7 +113,7 @@ def _named_imports(value: Any) -> Any:
     return value
 
 
-# rights
+# grants
 
 RESOURCES = {
     r"<.*Ledger.*Arn.*>|arn:.*:table/ledger": "ledger",
@@ -153,15 +153,15 @@ RIGHTS: dict[str, tuple[Grant, set[str], set[str], str]] = {
         "GetObject",
     ),
 }
-"""Method, actions with their resources that it allows, all its resources, and what it does not allow."""
+"""Method, the actions that it allows with their resources, all its resources, and forbidden actions."""
 
 
 @pytest.mark.parametrize("right", RIGHTS)
 @pytest.mark.parametrize("by", ["itself", "outputs", "attributes"])
-def test_another_team_gets_a_right_and_no_others(
+def test_a_grant_gives_another_team_exactly_the_expected_permissions(
     request: pytest.FixtureRequest, team: cdk.Stack, right: str, by: str
 ) -> None:
-    """On a pipeline of the same app and on one of another app. To grant it twice changes nothing."""
+    """The pipeline is of the same app or of another one. A second grant changes nothing."""
     if by == "itself":
         pipeline = request.getfixturevalue("pipeline")
     elif by == "outputs":
@@ -186,7 +186,7 @@ def _named(resource: str) -> str:
     return f"{name}{resource[match.end() :]}"
 
 
-def test_a_right_covers_the_key_that_encrypts(app: cdk.App, fleet: cdk.Stack, team: cdk.Stack) -> None:
+def test_a_grant_includes_the_encryption_key(app: cdk.App, fleet: cdk.Stack, team: cdk.Stack) -> None:
     pipeline = JitrPipeline(fleet, "Jitr", cas=[FACTORY_CA], encryption_key=kms.Key(fleet, "Key"))
     there = cdk.Stack(app, "There", env=HOME)
     known = kms.Key.from_key_arn(there, "Key", KEY)
@@ -200,7 +200,7 @@ def test_a_right_covers_the_key_that_encrypts(app: cdk.App, fleet: cdk.Stack, te
     assert allowed(there)["kms:Decrypt"] == {KEY}
 
 
-def test_a_right_on_what_does_not_exist_is_refused(
+def test_a_grant_on_a_missing_resource_is_refused(
     app: cdk.App, pipeline: IJitrPipeline, team: cdk.Stack
 ) -> None:
     grantee = role(team)
@@ -224,7 +224,7 @@ def test_a_right_on_what_does_not_exist_is_refused(
 # metrics
 
 
-def test_a_dashboard_of_another_region_shows_the_pipelines(app: cdk.App, pipeline: JitrPipeline) -> None:
+def test_a_dashboard_in_another_region_can_show_the_metrics(app: cdk.App, pipeline: JitrPipeline) -> None:
     board = cdk.Stack(app, "Board", env=AWAY)
     metrics = [pipeline.metric_activated(), pipeline.metric_refused("revoked", label="revoked")]
     cloudwatch.Dashboard(board, "Board").add_widgets(cloudwatch.GraphWidget(left=metrics))
@@ -250,9 +250,7 @@ STATISTICS = {
 
 
 @pytest.mark.parametrize("of", sorted(set(Metric) - {Metric.DECISIONS}), ids=str)
-def test_each_metric_has_its_method_and_the_statistic_that_suits_it(
-    measured: JitrPipeline, of: Metric
-) -> None:
+def test_each_metric_has_a_method_and_a_suitable_statistic(measured: JitrPipeline, of: Metric) -> None:
     method = getattr(measured, f"metric_{of.name.lower()}")
 
     metric = method("Factory") if of in OF_A_CA else method()
@@ -264,12 +262,12 @@ def test_each_metric_has_its_method_and_the_statistic_that_suits_it(
     assert metric.statistic == STATISTICS.get(of, "Sum")
 
 
-def test_a_reason_chooses_among_the_refusals_and_deferrals(measured: JitrPipeline) -> None:
+def test_a_reason_selects_refusals_and_deferrals(measured: JitrPipeline) -> None:
     for metric in (measured.metric_refused(Reason.REVOKED), measured.metric_deferred(Reason.REVOKED)):
         assert (metric.metric_name, (metric.dimensions or {})["reason"]) == ("Decisions", "revoked")
 
 
-def test_any_metric_has_its_name_and_the_options_of_the_cdk(measured: JitrPipeline) -> None:
+def test_metric_accepts_any_metric_name_and_the_options_of_the_cdk(measured: JitrPipeline) -> None:
     metric = measured.metric("Swept", statistic="Maximum", period=cdk.Duration.hours(1))
 
     assert metric.metric_name == measured.metric(Metric.SWEPT).metric_name
@@ -290,7 +288,7 @@ def test_any_metric_has_its_name_and_the_options_of_the_cdk(measured: JitrPipeli
         ({"metric": "CrlAge", "ca": "Factry"}, "metric: ca: found 'Factry'; allowed: did you mean 'Factory'"),
     ],
 )
-def test_a_metric_that_does_not_exist_is_refused_with_those_that_do(
+def test_an_unknown_metric_is_refused_with_the_existing_names(
     measured: JitrPipeline, arguments: dict[str, str], message: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=message):
@@ -310,7 +308,7 @@ def test_an_imported_pipeline_has_the_same_metrics(team: cdk.Stack) -> None:
         assert metric.namespace == "IotJitr"
 
 
-def test_a_pipeline_of_another_region_is_imported_from_there(app: cdk.App) -> None:
+def test_an_imported_pipeline_keeps_its_own_region(app: cdk.App) -> None:
     stack = cdk.Stack(app, "Team", env=AWAY)
     pipeline = JitrPipeline.from_stack_outputs(stack, "Jitr", DEPLOYED, region="eu-central-1")
     pipeline.grant_read_ledger(role(stack))
@@ -320,7 +318,7 @@ def test_a_pipeline_of_another_region_is_imported_from_there(app: cdk.App) -> No
 
 
 def test_outputs_that_are_wrong_or_missing_are_refused(team: cdk.Stack) -> None:
-    """One that is missing only when it is used."""
+    """An output that is missing is an error when it is used."""
     few = {name: DEPLOYED[name] for name in DEPLOYED if name != Output.ALLOW_LIST_TABLE}
     pipeline = JitrPipeline.from_stack_outputs(team, "Jitr", few)
 
@@ -357,7 +355,7 @@ def test_exports_of_another_stack_are_imported_by_the_deployment(
 # outputs
 
 
-def test_pipelines_of_a_stack_have_outputs_with_a_prefix_each_beside_other_outputs(app: cdk.App) -> None:
+def test_each_pipeline_of_a_stack_has_outputs_with_its_own_prefix(app: cdk.App) -> None:
     stack = cdk.Stack(app, "Fleet")
     cdk.CfnOutput(stack, "LedgerTable", value="theirs")
     for name, ca in (("North", FACTORY_CA), ("South", WORKSHOP_CA)):
@@ -372,7 +370,7 @@ def test_pipelines_of_a_stack_have_outputs_with_a_prefix_each_beside_other_outpu
         assert outputs[f"{name}LedgerTable"]["Value"] == {"Ref": table}
 
 
-def test_a_prefix_twice_one_that_cannot_be_and_outputs_twice_are_refused(app: cdk.App) -> None:
+def test_a_repeated_or_invalid_prefix_and_repeated_outputs_are_refused(app: cdk.App) -> None:
     stack = cdk.Stack(app, "Fleet")
     north, south = (
         JitrPipeline(stack, name, cas=[ca]) for name, ca in (("North", FACTORY_CA), ("South", WORKSHOP_CA))

@@ -1,4 +1,4 @@
-"""What the local cloud gets differs from what AWS gets in five named things, and in nothing else."""
+"""The template for the local cloud differs from that for AWS in five named points only."""
 
 import json
 import re
@@ -33,7 +33,7 @@ def comparable(template: Template) -> Template:
 
 
 def expected_from(template: Template) -> Template:
-    """What the local cloud must get, worked out from what AWS gets."""
+    """The expected template for the local cloud, derived from the template for AWS."""
     expected = deepcopy(comparable(template))
     for policy in of_type(expected, "AWS::IAM::Policy").values():
         policy["Properties"]["PolicyDocument"] = {
@@ -48,7 +48,7 @@ def expected_from(template: Template) -> Template:
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_the_local_template_differs_in_the_widening_the_tls_policies_and_the_saved_queries_only(
+def test_the_local_template_has_only_the_named_differences(
     name: str,
 ) -> None:
     local, template = local_template_of(SCENARIOS[name]), scenario(name)
@@ -57,12 +57,12 @@ def test_the_local_template_differs_in_the_widening_the_tls_policies_and_the_sav
     assert comparable(local) != comparable(template)
 
 
-def test_the_assets_are_not_the_same() -> None:
+def test_the_assets_of_aws_and_of_the_local_cloud_differ() -> None:
     assert FunctionBundle(Variant.AWS).asset_hash != FunctionBundle(Variant.LOCAL).asset_hash
 
 
 @pytest.mark.parametrize("variant", Variant)
-def test_a_chosen_variant_holds_for_everything_below(variant: Variant) -> None:
+def test_a_variant_in_the_context_applies_to_all_stacks_of_the_app(variant: Variant) -> None:
     app = cdk.App(context={VARIANT_KEY: variant.value})
     assert Variant.of(cdk.Stack(app, "Stack")) is variant
     assert Variant.of(cdk.Stack()) is Variant.AWS

@@ -1,4 +1,4 @@
-"""cdk-nag's AwsSolutions rules find nothing that is not acknowledged with a reason."""
+"""Each violation of cdk-nag's AwsSolutions rules is acknowledged with a reason."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ PLUGIN = "AwsSolutions"
 
 @pytest.fixture(scope="module")
 def report() -> dict[str, Any]:
-    """What one run of cdk-nag finds in all scenarios, and in a stack that breaks rules."""
+    """The violations that cdk-nag finds in all scenarios and in a stack that breaks rules, in one run."""
     with app_without_bundling() as app:
         for name in NAMES:
             add_to(app, name)
@@ -51,6 +51,6 @@ def test_no_stack_of_ours_breaks_a_rule(rules: dict[str, set[str]]) -> None:
     assert {stack: found for stack, found in rules.items() if stack != CARELESS} == {}
 
 
-def test_what_is_not_acknowledged_is_found(report: dict[str, Any], rules: dict[str, set[str]]) -> None:
+def test_an_unacknowledged_violation_is_found(report: dict[str, Any], rules: dict[str, set[str]]) -> None:
     assert rules[CARELESS] == {"AwsSolutions-SQS3", "AwsSolutions-SQS4"}
     assert report["conclusion"] == "failure"

@@ -1,4 +1,4 @@
-"""Alarms that link to the runbook and are silent in a quiet fleet, a dashboard, saved queries."""
+"""Alarms with a link to the runbook and without false alarms, the dashboard, saved queries."""
 
 import json
 import re
@@ -137,7 +137,7 @@ def test_every_alarm_describes_what_happened_and_links_to_its_section(everything
     assert linked == {f"{RUNBOOK_URL}#{name.section}" for name in AlarmName}
 
 
-def test_no_data_is_no_alarm_and_no_alarm_is_metric_math_which_the_local_cloud_does_not_have(
+def test_missing_data_is_not_breaching_and_no_alarm_uses_metric_math(
     everything: Template,
 ) -> None:
     assert {each["TreatMissingData"] for each in alarms(everything).values()} == {"notBreaching"}
@@ -155,7 +155,7 @@ def test_without_a_topic_alarms_are_only_shown(template: Template) -> None:
         assert not {"AlarmActions", "OKActions", "InsufficientDataActions"} & set(properties)
 
 
-def test_thresholds_and_the_runbook_are_configurable_one_by_one() -> None:
+def test_each_threshold_and_the_runbook_url_are_configurable() -> None:
     """The period of `Pending` lasts from one measurement of the reconciler to the next."""
     settings = AlarmSettings(
         dead_letters=5,
@@ -173,7 +173,7 @@ def test_thresholds_and_the_runbook_are_configurable_one_by_one() -> None:
     assert all("https://wiki.example.com/jitr#" in each["AlarmDescription"] for each in found.values())
 
 
-def test_two_pipelines_of_a_stack_have_metrics_of_their_own() -> None:
+def test_two_pipelines_of_a_stack_have_separate_metrics() -> None:
     with app_without_bundling() as app:
         stack = cdk.Stack(app, "Fleet", stack_name="fleet")
         names = [
@@ -208,8 +208,8 @@ def pipeline() -> Iterator[JitrPipeline]:
         )
 
 
-def test_each_alarm_is_found_by_its_name_and_by_that_of_its_ca(pipeline: JitrPipeline) -> None:
-    """Each name of the documentation is that of an alarm, and no alarm is without one."""
+def test_each_alarm_is_found_by_its_name_and_its_ca(pipeline: JitrPipeline) -> None:
+    """Each documented name belongs to an alarm, and each alarm has a documented name."""
     stack = cdk.Stack.of(pipeline)
     of_a_ca = {AlarmName.CRL_STALE, AlarmName.CRL_UNUSABLE, AlarmName.REVOCATION_LIMIT_TRIPPED}
     found = [pipeline.alarm(each, ca="Factory") for each in (*of_a_ca, AlarmName.CA_EXPIRY)]
@@ -237,7 +237,7 @@ def test_each_alarm_is_found_by_its_name_and_by_that_of_its_ca(pipeline: JitrPip
         ({"name": {}}, "alarm: found {}; allowed: DeadLetters, "),
     ],
 )
-def test_an_alarm_that_does_not_exist_is_refused_with_those_that_do(
+def test_an_unknown_alarm_is_refused_with_the_existing_names(
     pipeline: JitrPipeline, arguments: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=message):
@@ -274,7 +274,7 @@ def test_a_dashboard_without_alarms_shows_none() -> None:
     assert [each for each in widgets(found) if each["type"] == "alarm"] == []
 
 
-def test_what_is_no_alarm_setting_is_refused_in_cdk_json(tmp_path: Path) -> None:
+def test_a_wrong_alarm_setting_in_cdk_json_is_refused(tmp_path: Path) -> None:
     cas = [{"name": "Factory", "certificate": FACTORY, "mode": "SNI_ONLY", "revocation": "none"}]
 
     for value, message in ((None, "null"), ([], "or .none. for no alarms")):
@@ -299,7 +299,7 @@ def shown(found: Template) -> dict[str, list[Any]]:
     }
 
 
-def test_the_dashboard_answers_its_questions_in_order(template: Template, everything: Template) -> None:
+def test_the_dashboard_has_its_sections_in_order(template: Template, everything: Template) -> None:
     questions = [
         [
             each["properties"]["markdown"].removeprefix("## ")
@@ -318,7 +318,7 @@ def test_the_dashboard_answers_its_questions_in_order(template: Template, everyt
     assert [each for each in questions[1] if each not in questions[0]] == ["Is revocation fresh?"]
 
 
-def test_with_a_crl_it_shows_whether_revocation_is_fresh(everything: Template) -> None:
+def test_with_a_crl_the_dashboard_shows_the_freshness_of_revocation(everything: Template) -> None:
     found = shown(everything)
 
     assert {"Age of the CRL", "Time until the CRL is stale"} <= set(found)
@@ -330,7 +330,7 @@ def test_with_a_crl_it_shows_whether_revocation_is_fresh(everything: Template) -
     ]
 
 
-def test_every_row_is_as_wide_as_the_dashboard_and_all_alarms_are_at_its_top(everything: Template) -> None:
+def test_every_dashboard_row_is_full_width_and_the_alarms_come_first(everything: Template) -> None:
     rows: dict[int, int] = {}
     for each in widgets(everything):
         rows[each["y"]] = rows.get(each["y"], 0) + each["width"]
@@ -338,11 +338,11 @@ def test_every_row_is_as_wide_as_the_dashboard_and_all_alarms_are_at_its_top(eve
 
     assert set(rows.values()) == {24}
     assert first["type"] == "alarm"
-    # That on AWS IoT's own log is made later.
+    # The alarm on AWS IoT's own log is created later.
     assert len(first["properties"]["alarms"]) == len(alarms(everything)) - 1
 
 
-def test_activations_are_compared_with_the_quota(template: Template) -> None:
+def test_activations_are_shown_with_the_quota(template: Template) -> None:
     (panel,) = (e for e in widgets(template) if "against the quota" in e["properties"].get("title", ""))
 
     (line,) = panel["properties"]["annotations"]["horizontal"]

@@ -1,4 +1,4 @@
-"""What an option refuses: the same in Python and in `cdk.json`, by the name of the option."""
+"""An option refuses the same values in Python and in `cdk.json`, with an error that names it."""
 
 import re
 from collections.abc import Callable
@@ -230,7 +230,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(("kind", "values", "option", "part"), WRONG)
-def test_it_is_refused_in_python_and_in_cdk_json(
+def test_a_wrong_value_is_refused_in_python_and_in_cdk_json(
     folder: Path, kind: str, values: dict[str, Any], option: str, part: str
 ) -> None:
     with pytest.raises(ConfigurationError) as in_python:
@@ -245,7 +245,7 @@ def test_it_is_refused_in_python_and_in_cdk_json(
         assert "\n" not in str(error.value)
 
 
-def test_no_key_takes_nonsense(tmp_path: Path) -> None:
+def test_each_key_refuses_a_value_of_a_wrong_type(tmp_path: Path) -> None:
     for option in fields(JitrConfiguration):
         with pytest.raises(ConfigurationError) as caught:
             JitrConfiguration.parse(context("JitrConfiguration", **{option.name: 0.5}), tmp_path)
@@ -288,7 +288,7 @@ OF_THE_WHOLE = ("JitrPipeline.", "JitrStack.", "JitrConfiguration.")
 """Their numbers are in the table above, in `test_contradictions.py` and in `test_capacity.py`."""
 
 
-def test_no_range_is_forgotten() -> None:
+def test_the_table_of_ranges_is_complete() -> None:
     assert set(RANGES) == {
         name
         for name, option in options().items()
@@ -298,7 +298,7 @@ def test_no_range_is_forgotten() -> None:
 
 
 @pytest.mark.parametrize("name", RANGES)
-def test_a_range_includes_its_ends_and_nothing_beyond(name: str) -> None:
+def test_a_range_includes_its_ends_and_excludes_the_next_values(name: str) -> None:
     kind, _, option = name.partition(".")
     range_ = RANGES[name]
 
@@ -309,11 +309,11 @@ def test_a_range_includes_its_ends_and_nothing_beyond(name: str) -> None:
             made(kind, **range_.beside, **{option: value})
 
 
-def test_a_time_may_be_a_duration_of_the_cdk() -> None:
+def test_a_time_may_be_given_as_a_cdk_duration() -> None:
     assert CrlUrl("https://crl.example/ca.crl", cdk.Duration.hours(2)).max_age == 2 * HOUR
 
 
-def test_a_text_that_is_known_at_deployment_only_is_taken() -> None:
+def test_a_text_known_only_at_deployment_is_accepted() -> None:
     token = cdk.Fn.import_value("of-another-stack")
 
     AdmissionFunction(token)
@@ -341,7 +341,7 @@ def test_a_text_that_must_be_known_at_synthesis_is_refused(
     assert str(refused.value).endswith(f"found a value that is known at deployment only; allowed: {itself}")
 
 
-def test_lambda_takes_five_security_groups() -> None:
+def test_more_than_five_security_groups_are_refused() -> None:
     vpc: Any = SimpleNamespace(vpc_id="vpc-1")
     group: Any = SimpleNamespace(security_group_id="sg-1")
 

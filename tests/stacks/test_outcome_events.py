@@ -76,7 +76,7 @@ def function(stack: cdk.Stack) -> lambda_.Function:
 
 
 def rule(stack: cdk.Stack) -> Mapping[str, Any]:
-    """The one rule of a stack that has an event pattern of ours."""
+    """The one rule of a stack that matches outcome events."""
     [found] = [
         each["Properties"]
         for each in of_type(template(stack), RULES).values()
@@ -85,7 +85,7 @@ def rule(stack: cdk.Stack) -> Mapping[str, Any]:
     return dict(found)
 
 
-# what the functions may do
+# permissions of the functions
 
 
 def publishers(template: Template) -> dict[str, Any]:
@@ -139,7 +139,7 @@ def test_the_reconciler_finds_the_rows_that_owe_an_event(publishing: Template) -
     assert query in granted(publishing, "Reconciler")
 
 
-def test_off_by_default_nothing_is_there(template: Template) -> None:
+def test_by_default_no_resource_for_outcome_events_exists(template: Template) -> None:
     assert publishers(template) == {}
     for absent in ("JITR_OUTCOME_EVENTS", OWED_INDEX, "EventsUnpublished"):
         assert absent not in str(template)
@@ -183,7 +183,7 @@ PATTERNS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         },
     ),
 }
-"""Method and its options → what differs from the pattern for all events of this pipeline."""
+"""Method and its options → the difference to the pattern that matches all events of the pipeline."""
 
 
 @pytest.mark.parametrize("case", PATTERNS)
@@ -216,7 +216,7 @@ def test_rules_and_rights_are_on_the_bus_that_is_passed(fleet: cdk.Stack) -> Non
 # other stacks, other apps
 
 
-def test_another_teams_function_reacts_to_refusals_reads_the_ledger_and_watches_from_afar(
+def test_another_stack_can_use_the_events_the_ledger_and_the_metrics(
     app: cdk.App, pipeline: JitrPipeline, team: cdk.Stack
 ) -> None:
     theirs = function(team)
@@ -315,7 +315,7 @@ def test_an_argument_of_a_wrong_type_is_named(refusing: JitrPipeline, option: st
 
 
 @pytest.mark.parametrize("value", [1, "text", {"a": 1}, Path("x"), "arn:aws:sqs:eu-central-1:123456789012:q"])
-def test_what_is_no_bus_is_refused(value: Any) -> None:
+def test_an_event_bus_of_a_wrong_type_is_refused(value: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"OutcomeEvents.event_bus: found .*an event bus"):
         OutcomeEvents(value)
 
@@ -325,7 +325,7 @@ def test_a_bus_of_another_region_is_refused(fleet: cdk.Stack) -> None:
         made(fleet, "arn:aws:events:us-east-1:123456789012:event-bus/default")
 
 
-def test_a_bus_of_another_account_takes_the_events_and_the_rules_are_made_there(
+def test_rules_for_a_bus_of_another_account_are_created_in_that_account(
     app: cdk.App, fleet: cdk.Stack
 ) -> None:
     pipeline = made(fleet, THEIR_BUS)

@@ -1,4 +1,4 @@
-"""The same pipeline in China and in GovCloud: other ARNs, other principals, and nothing that is not there."""
+"""The same pipeline in China and in GovCloud: other ARNs and principals, only existing resources."""
 
 import json
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ PARTITIONS = {"cn-north-1": "aws-cn", "us-gov-west-1": "aws-us-gov", "eu-central
 
 
 def deployed(template: Template, region: str) -> Template:
-    """A template with what CloudFormation would fill in: partition, region and the domain of the services."""
+    """A template with the values that CloudFormation inserts: partition, region, domain of the services."""
     text = json.dumps(readable(template))
     for name, value in {
         "Partition": PARTITIONS[region],
@@ -88,7 +88,7 @@ def test_every_arn_is_of_the_partition(everything: Template, region: str) -> Non
     assert f"arn:{PARTITIONS[region]}:iot:{region}:123456789012:cert/*" in text
 
 
-def test_services_have_their_names_of_the_partition(everything: Template, region: str) -> None:
+def test_service_principals_have_the_names_of_the_partition(everything: Template, region: str) -> None:
     """Of the services in use, the name of CloudWatch Logs alone has the region and its domain in it."""
     principals = set()
     for policy in (each for each in _policies(everything) if "Statement" in each):
@@ -129,7 +129,7 @@ def test_the_private_ca_issues_from_the_template_of_its_partition(everything: Te
     )
 
 
-def test_event_source_mappings_have_tags_where_there_are_any(everything: Template, region: str) -> None:
+def test_event_source_mappings_have_tags_where_supported(everything: Template, region: str) -> None:
     mapping = only(everything, "AWS::Lambda::EventSourceMapping")["Properties"]
 
     assert ("Tags" in mapping) is (region == "eu-central-1")

@@ -1,4 +1,4 @@
-"""Invariant 8: a role may do only what its function needs, on what AWS lets be named."""
+"""Invariant 8: a role allows only what its function needs, on named resources where AWS supports it."""
 
 import re
 from dataclasses import replace
@@ -125,11 +125,11 @@ EXACTLY: dict[tuple[str, str], dict[str, str]] = {
     },
     ("with CRLs", "ConnectGuard"): {"${RevocationConnectGuardFunctionLogs.Arn}": LOG, **READ_INDEXES},
 }
-"""Each role → what it may do on which resource. Only the sweep revokes: it has the mass-revocation limit."""
+"""Each role → actions for each resource. Only the sweep revokes: it has the mass-revocation limit."""
 
 
 @pytest.mark.parametrize(("configuration", "part"), EXACTLY, ids=" ".join)
-def test_a_role_may_do_exactly_this(configuration: str, part: str) -> None:
+def test_a_role_has_exactly_these_permissions(configuration: str, part: str) -> None:
     found: dict[str, set[str]] = {}
     for statement in readable(statements(template_of(CONFIGURATIONS[configuration]), part)):
         for resource in as_list(statement["Resource"]):
@@ -141,7 +141,7 @@ def test_a_role_may_do_exactly_this(configuration: str, part: str) -> None:
 
 
 def test_the_activator_may_not_touch_the_state_of_a_sweep(template: Template) -> None:
-    """A compromised activator must not confirm a mass revocation that waits for a person."""
+    """A compromised activator must not be able to confirm a mass revocation."""
     (statement,) = (s for s in statements(template, "Activator") if "dynamodb:" in str(s["Action"]))
 
     assert statement["Condition"] == {
@@ -162,7 +162,7 @@ def test_the_page_about_security_names_every_call_that_a_compromised_activator_c
     assert {call for call in calls if not call.startswith(("GetQueue", "BatchGet"))} - named_there == set()
 
 
-def test_statements_allow_named_actions_and_on_all_only_those_without_a_resource(template: Template) -> None:
+def test_statements_allow_named_actions_and_use_star_only_without_resource_type(template: Template) -> None:
     found = [statement for _, statement in all_statements(template)]
     on_all = {
         action for each in found if "*" in as_list(each["Resource"]) for action in as_list(each["Action"])
@@ -174,7 +174,7 @@ def test_statements_allow_named_actions_and_on_all_only_those_without_a_resource
     assert on_all <= set(WITHOUT_RESOURCE)
 
 
-def test_an_action_that_takes_a_resource_cannot_be_allowed_on_all() -> None:
+def test_an_action_with_a_resource_type_cannot_be_allowed_on_star() -> None:
     with pytest.raises(ValueError, match=r"iot:UpdateCertificate: name the resource"):
         without_resource("iot:GetRegistrationCode", "iot:UpdateCertificate")
 
@@ -187,7 +187,7 @@ def test_no_iam_user_key_managed_policy_or_access_to_other_accounts_is_made(temp
         assert "ManagedPolicyArns" not in role["Properties"], name
 
 
-# who may take a role, and who may call
+# trust of roles, and permissions to invoke
 
 
 def test_each_function_has_a_role_of_its_own_for_lambda_alone_and_writes_to_its_own_log_group_only(

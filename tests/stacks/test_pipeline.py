@@ -1,4 +1,4 @@
-"""`JitrPipeline` in other people's stacks, and with several CAs."""
+"""`JitrPipeline` in stacks of other projects, and with several CAs."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -44,7 +44,7 @@ def two_cas() -> dict[str, Any]:
     return template_of(replace(DEFAULTS, cas=(FACTORY_CA, WORKSHOP_CA)))
 
 
-def test_a_ca_is_all_that_a_pipeline_needs(stack: cdk.Stack) -> None:
+def test_a_pipeline_needs_only_a_ca(stack: cdk.Stack) -> None:
     pipeline = JitrPipeline(stack, "Jitr", cas=[FACTORY_CA])
 
     assert only(template(stack), "AWS::IoT::TopicRule")
@@ -54,7 +54,7 @@ def test_a_ca_is_all_that_a_pipeline_needs(stack: cdk.Stack) -> None:
     assert "CA 'Factory' has revocation: none" in warning
 
 
-def test_two_pipelines_live_in_one_stack(stack: cdk.Stack) -> None:
+def test_one_stack_may_contain_two_pipelines(stack: cdk.Stack) -> None:
     JitrPipeline(stack, "One", cas=[FACTORY_CA])
     JitrPipeline(stack, "Two", cas=[WORKSHOP_CA])
 
@@ -64,7 +64,7 @@ def test_two_pipelines_live_in_one_stack(stack: cdk.Stack) -> None:
     assert "Two" not in str(granted(made, "OneActivator"))
 
 
-def test_each_ca_has_its_rule_and_is_known_to_the_activator(two_cas: dict[str, Any]) -> None:
+def test_each_ca_has_its_rule_and_is_in_the_settings_of_the_activator(two_cas: dict[str, Any]) -> None:
     cas = of_type(two_cas, CA)
     topics = {
         joined(rule["Properties"]["TopicRulePayload"]["Sql"]).rpartition("/")[2]
@@ -80,7 +80,7 @@ def test_each_ca_has_its_rule_and_is_known_to_the_activator(two_cas: dict[str, A
     assert len({str(each["Properties"]["ServiceToken"]) for each in cas.values()}) == 1
 
 
-def test_another_ca_leaves_what_is_there_as_it_is(two_cas: dict[str, Any]) -> None:
+def test_a_second_ca_does_not_change_the_existing_resources(two_cas: dict[str, Any]) -> None:
     before = template_of(DEFAULTS)
 
     for kind in ("AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::IoT::Policy"):
@@ -89,7 +89,7 @@ def test_another_ca_leaves_what_is_there_as_it_is(two_cas: dict[str, Any]) -> No
     assert two_cas["Resources"][factory] == ca
 
 
-def test_ca_certificates_as_devices_are_accepted_for_one_ca_and_warned_of(stack: cdk.Stack) -> None:
+def test_ca_certificates_as_devices_are_accepted_for_one_ca_with_a_warning(stack: cdk.Stack) -> None:
     accepting = replace(FACTORY_CA, revocation=CrlBucket(), accept_ca_certificates_as_devices=True)
     JitrPipeline(stack, "Jitr", cas=[accepting, WORKSHOP_CA])
 
@@ -108,7 +108,7 @@ def test_a_retired_ca_keeps_its_rule() -> None:
     assert only(retired, "AWS::IoT::TopicRule")
 
 
-def test_the_options_of_a_pipeline_reach_its_resources(stack: cdk.Stack) -> None:
+def test_the_options_of_a_pipeline_apply_to_its_resources(stack: cdk.Stack) -> None:
     """The ledger of a test stack is deleted with it; the shared policy stays."""
     JitrPipeline(
         stack,
@@ -132,7 +132,7 @@ def test_the_options_of_a_pipeline_reach_its_resources(stack: cdk.Stack) -> None
     assert only(made, "AWS::IoT::Policy")["DeletionPolicy"] == "Retain"
 
 
-def test_where_each_device_has_its_own_policy_no_output_names_one() -> None:
+def test_with_per_device_policies_there_is_no_policy_output() -> None:
     made = template_of(replace(DEFAULTS, policy=DevicePolicy.per_device()))
 
     assert "DevicePolicyName" not in made["Outputs"]

@@ -1,4 +1,4 @@
-"""What `iot_jitr` exports is enough: no error to catch, no name of an example or page lies elsewhere."""
+"""`iot_jitr` exports every error to catch and every name that examples and pages use."""
 
 import inspect
 import re
@@ -39,7 +39,7 @@ def test_every_error_that_a_docstring_names_is_exported_and_has_one_base() -> No
 
 
 def test_every_error_of_synthesis_is_exported() -> None:
-    """Those of `iot_jitr` itself, and what its policy rules and its certificates' checks raise."""
+    """The errors of `iot_jitr` itself and of its checks of policies and certificates."""
     own = {
         each.__name__
         for each in _below(JitrError)
@@ -57,11 +57,11 @@ def _below(kind: type) -> set[type]:
 @pytest.mark.parametrize(
     "path", sorted((ROOT / "examples").glob("*/app.py")), ids=lambda path: path.parent.name
 )
-def test_no_example_needs_what_is_not_exported(path: Path) -> None:
+def test_examples_import_only_from_the_public_package(path: Path) -> None:
     assert set(OURS.findall(path.read_text())) == {"iot_jitr"}
 
 
-def test_no_page_needs_what_is_not_exported() -> None:
+def test_pages_import_only_from_the_public_package() -> None:
     elsewhere = {
         (str(block), name)
         for block in blocks("python")
@@ -72,7 +72,7 @@ def test_no_page_needs_what_is_not_exported() -> None:
     assert elsewhere == set()
 
 
-def test_lengths_of_time_have_one_convention() -> None:
+def test_durations_have_one_convention() -> None:
     """They are a `timedelta` or a `Duration`; a number whose name carries the unit is for `cdk.json` only."""
     names = {
         f"{owner}.{name}"

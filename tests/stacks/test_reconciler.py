@@ -1,4 +1,4 @@
-"""The reconciler as it is deployed: its schedule, its settings, its permissions for scheduled tasks."""
+"""The deployed reconciler: its schedule, its settings, its permissions for scheduled tasks."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,7 @@ CA = {"name": "Factory", "certificate": FACTORY, "mode": "SNI_ONLY", "revocation
 
 
 def schedule(template: Template) -> tuple[str, str, str]:
-    """How often it runs, how long a certificate may be pending, and how often it goes through all."""
+    """Interval of the runs, the longest time pending, and interval of the full passes."""
     _, rule = named(template, "AWS::Events::Rule", "ReconcilerSchedule")
     found = variables(template, "Reconciler")
     return (
@@ -26,7 +26,7 @@ def schedule(template: Template) -> tuple[str, str, str]:
     )
 
 
-def test_it_runs_once_an_hour_and_a_failed_run_is_left_to_the_next(template: Template) -> None:
+def test_the_reconciler_runs_hourly_and_a_failed_run_is_not_retried(template: Template) -> None:
     _, rule = named(template, "AWS::Events::Rule", "ReconcilerSchedule")
 
     assert schedule(template) == ("rate(1 hour)", "900", "604800")
@@ -34,8 +34,8 @@ def test_it_runs_once_an_hour_and_a_failed_run_is_left_to_the_next(template: Tem
     assert target["RetryPolicy"] == {"MaximumRetryAttempts": 0}
 
 
-def test_how_often_it_runs_is_configured_in_cdk_json(tmp_path: Path) -> None:
-    """What is refused there is in `test_option_validation.py`."""
+def test_the_interval_of_the_reconciler_is_configured_in_cdk_json(tmp_path: Path) -> None:
+    """Refused values are tested in `test_option_validation.py`."""
     written = {"every": "10 minutes", "pending_after": "14 days", "full_pass_every": "366 days"}
 
     configured = JitrConfiguration.parse({"cas": [CA], "reconciler": written}, tmp_path)
@@ -62,7 +62,7 @@ def test_how_often_it_runs_is_configured_in_cdk_json(tmp_path: Path) -> None:
     ],
     ids=["renewals", "own policies"],
 )
-def test_it_may_end_grace_periods_and_delete_policies_where_there_are_any(
+def test_the_reconciler_has_permissions_for_the_configured_tasks_only(
     options: dict[str, Any], may: set[str], may_not: set[str]
 ) -> None:
     made = template_of(replace(DEFAULTS, **options))

@@ -41,7 +41,7 @@ def test_the_pipeline_makes_exactly_these_resources(template: Template) -> None:
     ]
 
 
-def test_nothing_has_a_physical_name_of_our_choosing(template: Template) -> None:
+def test_no_resource_has_a_fixed_physical_name(template: Template) -> None:
     names = {"TableName", "QueueName", "FunctionName", "RoleName", "LogGroupName", "RuleName"}
 
     for logical_id, resource in template["Resources"].items():
@@ -140,7 +140,7 @@ def test_the_activator_has_time_memory_and_settings_for_its_calls(template: Temp
     }
 
 
-def test_rule_and_event_source_are_made_after_their_roles_may_do_their_work(template: Template) -> None:
+def test_rule_and_event_source_depend_on_the_policies_of_their_roles(template: Template) -> None:
     for kind, part in (
         ("AWS::IoT::TopicRule", "RulesRole"),
         ("AWS::Lambda::EventSourceMapping", "Activator"),
@@ -149,7 +149,7 @@ def test_rule_and_event_source_are_made_after_their_roles_may_do_their_work(temp
         assert policy in only(template, kind)["DependsOn"]
 
 
-def test_ledger_and_shared_policy_outlive_the_stack_and_their_own_replacement(template: Template) -> None:
+def test_ledger_and_shared_policy_are_retained_on_deletion_and_replacement(template: Template) -> None:
     for kind in ("AWS::DynamoDB::Table", "AWS::IoT::Policy"):
         resource = only(template, kind)
         assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
@@ -167,7 +167,7 @@ def test_every_function_has_a_log_group_with_retention(template: Template) -> No
     assert {group["DeletionPolicy"] for group in groups.values()} == {"Delete"}
 
 
-def test_our_functions_share_one_asset_whose_modules_have_the_handlers(template: Template) -> None:
+def test_our_functions_share_one_asset_that_contains_the_handlers(template: Template) -> None:
     ours = {
         each["Properties"]["Handler"]: each["Properties"]["Code"]["S3Key"]
         for each in of_type(template, "AWS::Lambda::Function").values()

@@ -1,4 +1,4 @@
-"""Revocation as it is deployed: fed, started, allowed and watched as the functions need it, and not more."""
+"""The deployed parts of revocation: bucket, triggers, permissions, settings and outputs."""
 
 import json
 from dataclasses import replace
@@ -87,7 +87,7 @@ def starts(found: Template, part: str) -> dict[str, Any]:
     return of_schedules | of_objects
 
 
-def test_without_a_crl_nothing_of_it_is_deployed(template: Template) -> None:
+def test_without_a_crl_no_revocation_resource_is_deployed(template: Template) -> None:
     assert not [name for name in template["Resources"] if "Revocation" in name]
     assert environment.REVOCATION_BUCKET not in variables(template, "Activator")
 
@@ -95,7 +95,7 @@ def test_without_a_crl_nothing_of_it_is_deployed(template: Template) -> None:
 # the bucket
 
 
-def test_the_bucket_is_private_encrypted_versioned_and_outlives_the_stack(uploading: Template) -> None:
+def test_the_bucket_is_private_encrypted_versioned_and_retained(uploading: Template) -> None:
     bucket = named(uploading, "AWS::S3::Bucket", "Revocation")[1]
     properties = bucket["Properties"]
     policy = named(uploading, "AWS::S3::BucketPolicy", "Revocation")[1]
@@ -112,14 +112,14 @@ def test_the_bucket_is_private_encrypted_versioned_and_outlives_the_stack(upload
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
-def test_its_events_go_to_eventbridge_without_a_hidden_function(uploading: Template) -> None:
+def test_bucket_events_go_to_eventbridge_without_a_custom_resource(uploading: Template) -> None:
     bucket = named(uploading, "AWS::S3::Bucket", "Revocation")[1]["Properties"]
 
     assert bucket["NotificationConfiguration"] == {"EventBridgeConfiguration": {"EventBridgeEnabled": True}}
     assert not [name for name in of_type(uploading, "AWS::Lambda::Function") if "Notification" in name]
 
 
-def test_its_events_still_go_there_where_it_has_other_notifications_too() -> None:
+def test_bucket_events_go_to_eventbridge_beside_other_notifications() -> None:
     with app_without_bundling() as app:
         stack = JitrStack(app, "Jitr", with_ca(revocation=CrlBucket()))
         assert stack.pipeline.revocation is not None
@@ -136,11 +136,11 @@ def test_its_events_still_go_there_where_it_has_other_notifications_too() -> Non
     assert own == {"EventBridgeConfiguration": {"EventBridgeEnabled": True}}
 
 
-# what starts the functions, and with which settings
+# triggers and settings of the functions
 
 
 def test_schedules_uploads_and_new_indexes_start_the_functions(both_sources: Template) -> None:
-    """The publisher writes below `index/`, and nothing that is written there starts it."""
+    """The publisher writes below `index/`; objects written there do not trigger it."""
     bucket = f"${{{bucket_name(both_sources)}}}"
 
     assert starts(both_sources, "Publisher") == {
@@ -165,7 +165,7 @@ def test_each_function_gets_its_settings(both_sources: Template) -> None:
     assert '{"url":"https://crl.example.com/workshop.crl"}' in sources
 
 
-def test_a_ca_without_crl_beside_one_with_is_neither_published_nor_swept() -> None:
+def test_a_ca_without_a_crl_is_neither_published_nor_swept() -> None:
     found = template_of(replace(DEFAULTS, cas=(replace(FACTORY_CA, revocation=CrlBucket()), WORKSHOP_CA)))
 
     assert "Workshop" not in variables(found, "Publisher")[environment.CRL_SOURCES]
@@ -173,7 +173,7 @@ def test_a_ca_without_crl_beside_one_with_is_neither_published_nor_swept() -> No
     assert '"revocation":"none"' in variables(found, "Activator")[environment.CAS]
 
 
-def test_options_reach_the_functions(uploading: Template) -> None:
+def test_options_become_settings_of_the_functions(uploading: Template) -> None:
     """The sweep waits for every activator that may still use the former index."""
     settings = RevocationSettings(
         timedelta(minutes=10),
@@ -211,8 +211,8 @@ def test_sweep_and_reconciler_may_delete_the_own_policies_of_revoked_devices(bot
         assert {"iot:DetachPolicy", "iot:DeletePolicy"} <= dict(granted(both_sources, part)).keys()
 
 
-def test_a_bucket_of_yours_may_be_listed_and_read_below_the_prefix_only() -> None:
-    """Its name, or the bucket itself, whose key may then be used."""
+def test_a_given_bucket_may_be_listed_and_read_below_the_prefix_only() -> None:
+    """A bucket by name, or the bucket itself with permission to use its key."""
     by_name = template_of(with_ca(revocation=CrlBucket("factory/", "my-crls")))
     with app_without_bundling() as app:
         stack = cdk.Stack(app, "Fleet")
@@ -253,10 +253,10 @@ def connecting_as(name: str) -> DevicePolicy:
     ],
     ids=["with a prefix", "any name", "not wanted", "unknown"],
 )
-def test_the_sweep_may_end_sessions_of_the_clients_that_the_policy_allows_and_no_others(
+def test_the_sweep_may_close_only_sessions_of_client_ids_in_the_policy(
     name: str, close_sessions: Any, clients: set[str]
 ) -> None:
-    """Where it ends none, setting, alarm and output are left out as well."""
+    """Without closing of sessions there is no setting, alarm and output for it."""
     found = template_of(
         replace(
             with_ca(revocation=CrlBucket()),
@@ -273,7 +273,7 @@ def test_the_sweep_may_end_sessions_of_the_clients_that_the_policy_allows_and_no
     assert bool(client_id) == bool(clients)
 
 
-def test_where_the_client_id_is_not_known_the_synthesis_reports_it_or_refuses_to_close_sessions() -> None:
+def test_an_unknown_client_id_is_reported_or_refused_at_synthesis() -> None:
     ca = replace(FACTORY_CA, revocation=CrlBucket())
     with app_without_bundling() as app:
         stack = cdk.Stack(app, "Fleet")
@@ -306,7 +306,7 @@ def test_the_outputs_name_the_locations_of_crls(both_sources: Template) -> None:
     assert {"CrlPublisherFunction", "CrlPublisherLogGroup", "SweepFunction", "SweepLogGroup"} <= set(outputs)
 
 
-def test_a_ca_with_a_crl_is_not_warned_of() -> None:
+def test_a_ca_with_a_crl_causes_no_warning() -> None:
     with app_without_bundling() as app:
         stack = JitrStack(app, "Jitr", SCENARIOS["revocation"])
         assert [each for each in warnings(stack) if "revocation" in each] == []
@@ -335,7 +335,7 @@ def parsed(folder: Path, of_ca: Any, **root: Any) -> JitrConfiguration:
         ),
     ],
 )
-def test_where_crls_come_from_is_read(tmp_path: Path, written: Any, read: Any) -> None:
+def test_the_source_of_crls_is_read(tmp_path: Path, written: Any, read: Any) -> None:
     assert parsed(tmp_path, written).cas[0].revocation == read
 
 
@@ -353,13 +353,13 @@ def test_where_crls_come_from_is_read(tmp_path: Path, written: Any, read: Any) -
         ({"type": "bucket", "prefix": ""}, "revocation.prefix"),
     ],
 )
-def test_what_is_wrong_is_named(tmp_path: Path, written: Any, key: str) -> None:
-    """Forms that `test_option_validation.py`, which has one form of each option, does not have."""
+def test_a_wrong_revocation_setting_is_named_by_its_key(tmp_path: Path, written: Any, key: str) -> None:
+    """More wrong forms than in `test_option_validation.py`, which has one for each option."""
     with pytest.raises(ConfigurationError) as caught:
         parsed(tmp_path, written)
     assert caught.value.key == f"jitr.cas[0].{key}"
     assert "\n" not in str(caught.value)
 
 
-def test_a_bucket_of_yours_may_contain_crls_only() -> None:
+def test_a_given_bucket_may_contain_only_crls() -> None:
     assert upload_prefix(CrlBucket(prefix="", bucket="my-crls"), "Factory") == ""

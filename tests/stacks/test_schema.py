@@ -1,4 +1,4 @@
-"""The JSON schema of `cdk.json`: it takes what the synthesis takes, and marks what a person mistypes."""
+"""The JSON schema of `cdk.json`: it accepts what the synthesis accepts, and rejects wrong values."""
 
 import json
 import subprocess
@@ -32,13 +32,13 @@ def takes(validator: jsonschema.Draft202012Validator, **changes: Any) -> bool:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.parent.name)
-def test_each_cdk_json_of_the_project_is_taken(
+def test_each_cdk_json_of_the_project_is_valid(
     validator: jsonschema.Draft202012Validator, path: Path
 ) -> None:
     assert list(validator.iter_errors(json.loads(path.read_text()))) == []
 
 
-def test_each_ca_of_the_documentation_is_taken(validator: jsonschema.Draft202012Validator) -> None:
+def test_each_ca_in_the_documentation_is_valid(validator: jsonschema.Draft202012Validator) -> None:
     of_page = [json.loads(each.text) for each in blocks("json") if each.page.name == "ca.md"]
     cas = [found for found in of_page if "signer" in found]
 
@@ -61,7 +61,7 @@ def test_each_ca_of_the_documentation_is_taken(validator: jsonschema.Draft202012
     ],
     ids="-".join,
 )
-def test_what_the_synthesis_takes_is_taken(
+def test_the_schema_accepts_values_that_the_synthesis_accepts(
     validator: jsonschema.Draft202012Validator, changes: dict[str, Any]
 ) -> None:
     assert takes(validator, **changes)
@@ -85,7 +85,7 @@ def test_what_the_synthesis_takes_is_taken(
     ],
     ids=str,
 )
-def test_what_the_synthesis_refuses_is_marked(
+def test_the_schema_rejects_values_that_the_synthesis_refuses(
     validator: jsonschema.Draft202012Validator, changes: dict[str, Any]
 ) -> None:
     assert not takes(validator, **changes)
@@ -101,7 +101,7 @@ def properties(value: Any) -> Iterator[tuple[str, dict[str, Any]]]:
             yield from properties(each)
 
 
-def test_every_key_says_what_it_means() -> None:
+def test_every_key_has_a_description() -> None:
     found = {name: each for name, each in properties(schema()) if name not in {"context", "jitr"}}
 
     assert {
@@ -110,7 +110,7 @@ def test_every_key_says_what_it_means() -> None:
     assert len(found) >= 60
 
 
-def test_closed_sets_are_listed_and_no_value_is_null() -> None:
+def test_the_schema_lists_closed_sets_and_allows_no_null() -> None:
     text = json.dumps(schema())
 
     assert json.dumps([each.value for each in AccountLoggingMode]) in text
@@ -118,7 +118,7 @@ def test_closed_sets_are_listed_and_no_value_is_null() -> None:
     assert "null" not in text
 
 
-def test_every_option_of_the_configuration_is_in_it() -> None:
+def test_the_schema_has_every_option_of_the_configuration() -> None:
     jitr = schema()["properties"]["context"]["properties"]["jitr"]
 
     assert set(jitr["properties"]) == set(JitrConfiguration.__dataclass_fields__)

@@ -1,4 +1,4 @@
-"""The signers of a CA: what the registration may do with each, and which keys are refused."""
+"""The signers of a CA: the permissions of the registration for each, and refused keys."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -57,7 +57,7 @@ def synthesized(*cas: CaConfiguration) -> dict[str, Any]:
 
 
 def of_signer(found: dict[str, Any]) -> dict[str, str]:
-    """What the registration may do, and on what, besides writing its log and calling AWS IoT."""
+    """Permissions of the registration, except those for its log and for AWS IoT."""
     return {
         action: resource
         for action, resource in granted(found, "CaRegistrationOnEventRole")
@@ -154,11 +154,11 @@ SIGNERS: dict[str, tuple[Callable[[cdk.Stack], Any], Callable[[Any], dict[str, s
     "a verification certificate": (lambda _: PresignedSigner(VERIFICATION), lambda _: {}),
     "nothing": (lambda _: NoSigner(), lambda _: {}),
 }
-"""Each signer, and what the registration may do with it."""
+"""Each signer, and the permissions of the registration for it."""
 
 
 @pytest.mark.parametrize("name", SIGNERS)
-def test_it_may_use_this_one_signer_and_nothing_else(app: cdk.App, name: str) -> None:
+def test_the_registration_may_use_its_one_signer_only(app: cdk.App, name: str) -> None:
     make, permissions = SIGNERS[name]
     stack = cdk.Stack(app, "Fleet")
     signer = make(stack)
@@ -198,7 +198,7 @@ def test_a_secret_and_a_key_of_the_same_app_are_named_in_the_template(app: cdk.A
     assert "OnEventRole" in str(of_key["Properties"]["KeyPolicy"])
 
 
-def test_several_cas_each_bring_their_own() -> None:
+def test_several_cas_may_have_different_signers() -> None:
     workshop = replace(FACTORY_CA, name="Workshop", certificate=WORKSHOP, signer=KmsSigner(KEY_ARN))
 
     assert of_signer(synthesized(FACTORY_CA, workshop)) == {
@@ -207,7 +207,7 @@ def test_several_cas_each_bring_their_own() -> None:
     }
 
 
-def test_an_alias_is_refused_however_it_is_named() -> None:
+def test_every_form_of_a_key_alias_is_refused() -> None:
     stack = cdk.Stack()
     imported = kms.Alias.from_alias_name(stack, "Imported", "alias/ca")
     made = kms.Alias(stack, "Made", alias_name="alias/made", target_key=kms.Key(stack, "Key"))

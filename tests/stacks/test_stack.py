@@ -1,4 +1,4 @@
-"""`JitrStack` takes what every stack of the CDK takes."""
+"""`JitrStack` accepts the properties of every CDK stack."""
 
 import json
 
@@ -9,7 +9,7 @@ from iot_jitr import ConfigurationError, JitrStack
 from tests.support.stacks import DEFAULTS, app_without_bundling, of_type, template
 
 
-def test_the_stack_takes_the_properties_of_a_stack() -> None:
+def test_the_stack_accepts_the_properties_of_a_cdk_stack() -> None:
     with app_without_bundling() as app:
         stack = JitrStack(
             app,

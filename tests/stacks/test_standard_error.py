@@ -1,8 +1,8 @@
-"""What a synthesis writes to standard error: the warnings of the app, and not a line more.
+"""What a synthesis writes to standard error: only the warnings of the app.
 
 Without the feature flag `annotationsInValidationReport` the CDK puts a line such as
-`../tmpb73vqt4u/lib/program.js:1:5591` before a Python app's warning: for the place in the app that warns it
-takes the place in jsii's runtime that made the call.
+`../tmpb73vqt4u/lib/program.js:1:5591` before a Python app's warning: it names the
+place in jsii's runtime that made the call instead of the place in the app.
 """
 
 import json
@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def shipped(tmp_path: Path) -> Path:
-    """What the app needs of the repository: `cdk.json`, `app.py`, the virtual environment, a CA."""
+    """The files of the repository that the app needs: `cdk.json`, `app.py`, the virtual environment, a CA."""
     for name in ("app.py", "cdk.json"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     (tmp_path / ".venv").symlink_to(sys.prefix)
@@ -76,7 +76,7 @@ def test_cdk_synth_of_the_project_of_a_lab_warns_and_writes_nothing_else(lab: Pa
 def quietly(
     folder: Path, command: list[str], context: dict[str, Any] | None = None, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command with an environment in which the CDK writes nothing of its own."""
+    """Run a command with an environment in which the CDK itself writes nothing to standard error."""
     environment = {
         "CDK_HOME": str(folder / "cdk-home"),
         "CDK_DISABLE_CLI_TELEMETRY": "true",

@@ -1,4 +1,4 @@
-"""A public argument of a wrong kind ends in an error of ours: never AttributeError, TypeError or jsii's."""
+"""A public argument of a wrong kind raises an error of this package, not AttributeError or TypeError."""
 
 import inspect
 from collections.abc import Callable, Iterator
@@ -40,7 +40,7 @@ GIVEN: dict[str, Any] = {
     "JitrPipeline.metric": {"metric": "Activated"},
     "JitrPipeline.alarm": {"name": "Refused"},
 }
-"""What the other arguments of a call are."""
+"""Values for the other arguments of a call."""
 PARTS = {
     "ledger_table_name": "ledger",
     "activation_queue_url": "https://sqs.eu-central-1.amazonaws.com/123456789012/activation",
@@ -59,7 +59,7 @@ def pipeline() -> Iterator[JitrPipeline]:
 
 
 def wrong(scope: Any) -> dict[str, Any]:
-    """One value of each of the kinds that are easily given in the place of another."""
+    """One value of each kind that a user may easily confuse with another kind."""
     return {
         "None": None,
         "int": 7,
@@ -87,7 +87,7 @@ def methods(kind: type) -> Iterator[tuple[str, Any]]:
 
 
 def calls() -> Iterator[tuple[str, str]]:
-    """Each public argument: what is called, and the argument."""
+    """Each public argument: the callable, and the name of the argument."""
     for name in sorted(set(iot_jitr.__all__) - MAKERS_OF_KEYS):
         kind = getattr(iot_jitr, name)
         if issubclass(kind, BaseException | str) or kind in SIGNERS or name == "IJitrPipeline":
@@ -100,7 +100,7 @@ def calls() -> Iterator[tuple[str, str]]:
 def target(
     name: str, pipeline: JitrPipeline, scope: cdk.Stack
 ) -> tuple[Callable[..., object], dict[str, Any]]:
-    """What is called, and its arguments when all is right."""
+    """The callable, and valid arguments for it."""
     owner, _, method = name.partition(".")
     kind = getattr(iot_jitr, owner)
     given = dict(GIVEN.get(name, minimal(name)))

@@ -1,4 +1,4 @@
-"""An AWS account in this process (moto), with one CA registered and the activator put together for it."""
+"""An AWS account in this process (moto), with one registered CA and an activator for it."""
 
 import json
 import re
@@ -93,7 +93,7 @@ def new_queue(sqs: Any, name: str) -> str:
 
 @dataclass
 class Admission:
-    """An admission that raises its error while it has one, and admits without one."""
+    """An admission that raises its error if one is set, and admits the device otherwise."""
 
     error: Exception | None
 
@@ -164,7 +164,7 @@ class Account:
         )
 
     def pending(self, certificate: Certificate | None = None, ca: Certificate | None = None) -> CertificateId:
-        """Register a certificate as an auto-registering CA does, by default a sound one; return its id."""
+        """Register a certificate as an auto-registering CA does (default: a valid one); return its id."""
         certificate = certificate or self.ca.issue(DeviceSpec(f"device-{uuid.uuid4().hex[:8]}")).certificate
         return self.register(certificate.pem, "PENDING_ACTIVATION", ca)
 
@@ -220,18 +220,18 @@ class Account:
         return [failure["itemIdentifier"] for failure in response["batchItemFailures"]]
 
     def connect(self, certificate_id: str) -> Reason | None:
-        """Process the event of a connect; return why the certificate was not activated, None if it was."""
+        """Process the event of a connect; return the reason, None if it is activated."""
         self.process(self.event(certificate_id))
         return self.reason
 
     @property
     def reasons(self) -> list[Reason | None]:
-        """Why the messages of the last batch did not end with an activation; None for one that did."""
+        """The reasons of the decisions of the last batch; None for an activation."""
         return [decision.verdict.reason for decision in self.decisions]
 
     @property
     def reason(self) -> Reason | None:
-        """Why the one message of the last batch did not end with an activation; None if it did."""
+        """The reason of the one decision of the last batch; None for an activation."""
         [reason] = self.reasons
         return reason
 

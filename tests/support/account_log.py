@@ -31,7 +31,7 @@ SWITCHED_OFF = {"roleArn": THEIRS, "defaultLogLevel": "WARN", "disableAllLogs": 
 
 
 def is_off(options: dict[str, Any] | None) -> bool:
-    """Whether nothing is logged with these options; None: never configured."""
+    """Whether these options turn logging off; None stands for options that were never set."""
     silent = {"disableAllLogs": True, "defaultLogLevel": "DISABLED", "roleArn": ""}
     return options is None or any(options[key] == value for key, value in silent.items())
 
@@ -85,11 +85,11 @@ class AccountLog:
         return None
 
     def state(self) -> tuple[Any, Any]:
-        """All that account logging is made of."""
+        """The whole state of account logging."""
         return (dict(self.options) if self.options is not None else None, self.log_group())
 
     def reset(self, options: dict[str, Any] | None = None) -> None:
-        """Make it an account with these options and without a log group."""
+        """Set these options and delete the log group."""
         self.options, self.calls_left, self.roles_refused = dict(options) if options else None, None, 0
         self.settings.clear()
         self.delete_group()

@@ -1,4 +1,4 @@
-"""The parts of a random interleaving of the activator's work: messages, workers, and other changes."""
+"""The parts of a random interleaving of the activator: messages, workers, and other changes."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -58,7 +58,7 @@ class Harness:
         aws.parts = {"revocation": self.conditions, "admission": self.conditions}
         for key in self.checker.items():
             aws.dynamodb.delete_item(TableName=aws.table, Key={KEY: {"S": key}})
-        # A new one: it must not hold what an earlier example left.
+        # A new queue, because the former one may contain messages of an earlier example.
         aws.dead_letter_queue_url = new_queue(aws.sqs, f"dead-letters-{next(NUMBERS)}")
         issuers = {Kind.FORGED: impostor, Kind.FOREIGN: stranger}
         self.certificates = [self._register(kind, issuers.get(kind, aws.ca)) for kind in KINDS]
@@ -75,12 +75,12 @@ class Harness:
     # messages
 
     def event(self, device: int) -> None:
-        """Send an event of which only the certificate's id is true."""
+        """Send an event of which only the certificate id is correct."""
         event = {"certificateId": self.certificates[device], "caCertificateId": "f" * 64, "timestamp": -1}
         self.send(json.dumps(event), undecidable=KINDS[device] is Kind.FOREIGN)
 
     def connect_all(self) -> None:
-        """Every device connects; only of those that are pending this causes an event."""
+        """Every device connects; only a pending device causes an event."""
         for device, certificate in enumerate(self.certificates):
             if self.checker.status(certificate) == "PENDING_ACTIVATION":
                 self.event(device)
@@ -116,7 +116,7 @@ class Harness:
                     records, stops_at=self.aws.clock() + FUNCTION_TIMEOUT, on_decision=decisions.append
                 )
         except Crash:
-            # The queue gets no outcome: all messages come back.
+            # Lambda does not report a result: all messages return to the queue.
             back = {record["messageId"] for record in records}
         else:
             back = {failure["itemIdentifier"] for failure in response["batchItemFailures"]}
@@ -132,7 +132,7 @@ class Harness:
                 self.ended[message] = outcomes[message]
 
     def _check_outcomes(self, records: list[Any], decisions: list[Decision], back: set[str]) -> None:
-        """Invariant 3: one outcome for each message; those deferred come back, and only those."""
+        """Invariant 3: one outcome for each message; exactly the deferred messages return to the queue."""
         if sorted(d.message.message_id for d in decisions) != sorted(r["messageId"] for r in records):
             self.checker.violations.append("3: not every message has one outcome")
         if {d.message.message_id for d in decisions if d.verdict.outcome is Outcome.DEFERRED} != back:
@@ -153,7 +153,7 @@ class Harness:
                 return
             calls += 1
             if calls == number:
-                calls += 1  # what happens now makes such calls too
+                calls += 1  # the other worker makes such calls, too
                 action()
 
         events.register_first(name, act)
@@ -162,7 +162,7 @@ class Harness:
         finally:
             events.unregister(name, act)
 
-    # what else happens
+    # other changes
 
     def change(self, change: Change, device: int) -> None:
         match change:

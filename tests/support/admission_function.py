@@ -1,4 +1,4 @@
-"""A function of the user's own in the local cloud, that decides by the beginning of the common name."""
+"""An admission function in the local cloud that decides by the beginning of the common name."""
 
 import io
 import json

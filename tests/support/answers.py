@@ -1,4 +1,4 @@
-"""Answers that AWS gives and moto does not: put in at the wire of a real boto3 client."""
+"""Responses of AWS that moto does not give, injected into a real boto3 client before sending."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ def answered(client: Any, operation: str, code: str) -> Iterator[None]:
     response = {"Error": {"Code": code, "Message": "answered by a test"}, "ResponseMetadata": {}}
 
     def answer(**_: Any) -> None:
-        # Raised, so that the emulation does not get to see the call.
+        # It is raised, so that the emulation does not receive the call.
         raise client.exceptions.from_code(code)(response, operation)
 
     client.meta.events.register_first(event, answer)

@@ -48,8 +48,8 @@ Unit = tuple[str, str]
 def calls_of(handler: str) -> set[tuple[str, ...]]:
     """Every call that a handler's code can make; each is the IAM actions of which any allows it.
 
-    What a reached function or class names is reached. A method is reached if its class is and reached code
-    has an attribute of that name.
+    A function or class is reached if reached code names it. A method is reached if its class is reached and
+    reached code has an attribute of that name.
     """
     module, _, name = handler.rpartition(".")
     reached: set[Unit] = set()
@@ -85,7 +85,7 @@ class _Names:
 def _names(unit: Unit) -> _Names:
     module, name = unit
     node = _definitions(module).get(name)
-    if node is None:  # what another module of ours defines, or none of ours
+    if node is None:  # a name that another module of the package defines, or that no module of it defines
         return _Names({found} if (found := _imported(module).get(name)) else set(), set(), set(), set())
     methods = {
         (module, f"{name}.{each.name}")

@@ -18,7 +18,7 @@ def _session() -> boto3.Session:
 
 
 def aws_client(service: str, region: str = REGION) -> Any:
-    """Create a client without retries: faults are to reach the code under test."""
+    """Create a client without retries: the code under test must receive the faults."""
     return _session().client(  # type: ignore[call-overload]
         service, region_name=region, config=Config(retries={"total_max_attempts": 1})
     )

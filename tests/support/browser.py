@@ -35,7 +35,7 @@ class BrowserError(Exception):
 
 @dataclass
 class Browser:
-    """A running browser. Commands wait for their responses; what happens meanwhile is in `events`."""
+    """A running browser. Commands wait for their responses; earlier events are in `events`."""
 
     to_browser: int
     from_browser: int
@@ -109,7 +109,7 @@ class Page:
         self.call("Input.insertText", text=text)
 
     def picture(self) -> bytes:
-        """What the screen shows, as WebP."""
+        """A screenshot, as WebP."""
         answer = self.call("Page.captureScreenshot", format="webp", quality=80)
         return base64.b64decode(answer["data"])
 

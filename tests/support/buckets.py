@@ -12,7 +12,7 @@ from tests.support.aws_clients import aws_client
 
 @contextmanager
 def simulated_s3() -> Iterator[Any]:
-    """Open an account with nothing in it; yields an S3 client. Opening one takes longer than a test does."""
+    """Open an empty account; yields an S3 client. Opening an account takes longer than a test."""
     with mock_aws():
         yield s3_client()
 

@@ -1,4 +1,4 @@
-"""Two CA certificates that stay the same and valid until 2099, so that snapshots do. Their keys are gone."""
+"""Two fixed CA certificates, valid until 2099, so that snapshots stay the same. Their keys are deleted."""
 
 FACTORY = """\
 -----BEGIN CERTIFICATE-----

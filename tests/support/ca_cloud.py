@@ -1,4 +1,4 @@
-"""A local cloud whose stack holds its CAs in every way there is, and the function behind them."""
+"""A local cloud with a stack that has CAs with every signer, and the function that registers them."""
 
 import json
 from collections.abc import Iterator
@@ -72,13 +72,13 @@ class CaCloud:
         self.add_ca(name, ca, signer={"type": "secret", "secret": f"{name}/ca-key"}, **settings)
 
     def with_kms(self, name: str) -> None:
-        """A CA whose key is in KMS and has never been anywhere else."""
+        """A CA whose key was created in KMS."""
         arn, key = make_kms_key(self.lab.client("kms"), "ECC_NIST_P256")
         certificate = CaSpec(f"{name} CA", key=key).build()
         self.add_ca(name, DevelopmentCa(certificate, key), signer={"type": "kms", "key": arn})
 
     def with_offline_key(self, name: str) -> None:
-        """A CA whose holder has followed the two steps."""
+        """A CA with an offline key, whose verification certificate was made in the two documented steps."""
         ca = DevelopmentCa.create(f"{name} CA", KeyKind.RSA_2048)
         self.private_keys.append(ca.key)
         certificate, key = ca.save(self.folder / f"offline {name}")
@@ -112,7 +112,7 @@ class CaCloud:
         cas = [{**self.configurations[name], **changes.get(name, {})} for name in names]
         self.lab.deploy({"cas": cas})
 
-    # what AWS IoT holds
+    # the state in AWS IoT
 
     def ca_id(self, name: str) -> str:
         """The id the CA has in AWS IoT."""

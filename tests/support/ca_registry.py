@@ -1,8 +1,8 @@
 """The CA certificates of an AWS IoT account, at the wire of real boto3 clients.
 
-What moto leaves out, as AWS has it: the verification certificate and the registration code are checked, a
-CA is there only once, ids and modes are kept, tags exist, an ACTIVE CA cannot be deleted. `moto` answers all
-other services.
+It has what moto leaves out: it checks the verification certificate and the registration code, refuses a CA
+that is registered already, stores ids, modes and tags, and refuses to delete an ACTIVE CA. `moto` emulates
+all other services.
 """
 
 import json
@@ -57,7 +57,7 @@ class EmulatedIot:
 
     def add(self, ca: Certificate, **changes: Any) -> str:
         """Register a CA as another owner did; return its id."""
-        # Not always the SHA-256 of the certificate: nothing may rely on it.
+        # The id is not always the SHA-256 of the certificate: no code may rely on it.
         ca_id = ca.fingerprint[::-1]
         self.cas[ca_id] = {
             "certificateArn": f"arn:aws:iot:{REGION}:{ACCOUNT}:cacert/{ca_id}",
@@ -77,7 +77,7 @@ class EmulatedIot:
         return self.tags.get(self.cas[ca_id]["certificateArn"], {})
 
     def snapshot(self) -> str:
-        """Everything there is, to compare."""
+        """A copy of the whole state, to compare."""
         return json.dumps([self.cas, {arn: tags for arn, tags in self.tags.items() if tags}], sort_keys=True)
 
     def answer(self, request: Any, **_: Any) -> Any:

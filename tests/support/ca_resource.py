@@ -25,7 +25,7 @@ NEXT_CA = CaSpec("Next CA").build()
 
 
 def sni_only(**changes: Any) -> CaProperties:
-    """The simplest registration there is: nothing signs."""
+    """The simplest registration: without a signer."""
     return replace(CaProperties(CA.pem, NoSigner(), Mode.SNI_ONLY, ca_tags={"team": "iot"}), **changes)
 
 
@@ -77,7 +77,7 @@ class CaResource:
         self.call("Delete", self._current(), PhysicalResourceId=self.physical_id)
 
     def call(self, request_type: str, properties: CaProperties, **more: Any) -> dict[str, Any]:
-        """Call the function without keeping what it answers."""
+        """Call the function without storing its response."""
         event = {
             "RequestType": request_type,
             "RequestId": str(uuid.uuid4()),

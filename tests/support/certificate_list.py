@@ -10,7 +10,7 @@ from tests.support.account import Account
 
 @dataclass
 class FakeList:
-    """Implements `CertificateList` over certificates that a test put there.
+    """Implements `CertificateList` over certificates that a test has added.
 
     Markers are positions. A page takes a second.
     """

@@ -1,10 +1,10 @@
-"""Clocks that stand still until a test moves them."""
+"""Clocks that a test sets forward."""
 
 from datetime import UTC, datetime, timedelta
 
 
 class Clock:
-    """Call it for the time; `pass_time` moves it."""
+    """A call returns the time; `pass_time` sets it forward."""
 
     def __init__(self) -> None:
         self.now = datetime.now(UTC).replace(microsecond=0)
@@ -21,7 +21,7 @@ class Clock:
 
 
 class Stopwatch:
-    """Seconds since any moment, as `time.monotonic` tells them; `sleep` moves it."""
+    """Seconds since an arbitrary moment, as of `time.monotonic`; `sleep` sets it forward."""
 
     def __init__(self) -> None:
         self.now = 0.0

@@ -1,4 +1,4 @@
-"""The real stack in a local cloud, and what end-to-end tests do and read in it."""
+"""The real stack in a local cloud, with the operations of the end-to-end tests."""
 
 import hashlib
 import threading
@@ -140,7 +140,7 @@ class Cloud:
         return [policy["policyName"] for policy in iot.list_attached_policies(target=arn)["policies"]]
 
     def plant(self, identity: DeviceIdentity) -> str:
-        """Register a certificate as pending, past the broker, which refuses some before registering them."""
+        """Register a certificate as pending without the broker, which refuses some certificates."""
         return self.plant_certificate(identity.certificate, identity.ca)
 
     def plant_certificate(self, certificate: Certificate, ca: Certificate) -> str:
@@ -191,7 +191,7 @@ class Cloud:
         return self._wait_for_row(certificate_id, lambda row: row.state == state)
 
     def wait_for_reason(self, certificate_id: str, reason: Reason) -> Row:
-        """Wait until the ledger gives this reason."""
+        """Wait until the ledger's row has this reason."""
         return self._wait_for_row(certificate_id, lambda row: row.reason is reason)
 
     def _wait_for_row(self, certificate_id: str, wanted: Callable[[Row], bool]) -> Row:
@@ -210,7 +210,7 @@ class Cloud:
         )
 
     def waiting(self, queue: Output) -> int:
-        """How many messages are in a queue, those that a worker holds included."""
+        """How many messages are in a queue, including those in flight."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         attributes = self.client("sqs").get_queue_attributes(
             QueueUrl=self.outputs[queue], AttributeNames=names
@@ -218,7 +218,7 @@ class Cloud:
         return sum(int(value) for value in attributes["Attributes"].values())
 
     def dead_letters(self) -> list[dict[str, Any]]:
-        """Take what is in the dead-letter queue."""
+        """Receive and delete all messages of the dead-letter queue."""
         sqs, url = self.client("sqs"), self.outputs[Output.DEAD_LETTER_QUEUE_URL]
         messages = sqs.receive_message(
             QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], WaitTimeSeconds=0
@@ -256,8 +256,8 @@ class Cloud:
 def _access_key(function: Any) -> str:
     """The key that the local cloud gives a function's role: derived from the two ARNs.
 
-    Should a later version derive it otherwise, no call is found, and the tests which hold that an activation
-    makes calls fail.
+    If a later version derives it in another way, no call is found, and the tests that expect calls of an
+    activation fail.
     """
     digest = hashlib.sha256(f"{function['FunctionArn']}:{function['Role']}".encode()).hexdigest()
     return f"ASIA{digest[:16].upper()}"

@@ -1,4 +1,4 @@
-"""CRLs that obey every rule, and one for each way to break one; what each breaks is the only thing wrong."""
+"""CRLs that obey every rule, and one CRL for each way to break a rule; each breaks exactly one rule."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""An HTTP server on loopback that serves a CRL, or misbehaves as a test needs it."""
+"""An HTTP server on loopback that serves a CRL, or responds wrongly as a test needs it."""
 
 import ssl
 import threading
@@ -35,14 +35,14 @@ class Request(BaseHTTPRequestHandler):
         return self.server.owner.closing
 
     def drip(self, begin: bytes) -> None:
-        """Send `begin`, and then one byte after the other until the client turns away or the test is over."""
+        """Send `begin`, and then one byte after the other until the client disconnects or the test ends."""
         self.wfile.write(begin)
         while not self.closing.wait(_BETWEEN_DROPS):
             self.wfile.write(b"x")
             self.wfile.flush()
 
     def log_message(self, *_: object) -> None:
-        """Keep quiet."""
+        """Write no log."""
 
 
 class _Server(LoopbackServer):

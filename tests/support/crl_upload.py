@@ -24,7 +24,7 @@ DAY = timedelta(days=1)
 
 @dataclass
 class CrlUpload:
-    """The CA's list, and where it goes."""
+    """The CRL of the CA, and its location in S3."""
 
     cloud: Cloud
     revocations: RevocationList = field(init=False)
@@ -37,13 +37,13 @@ class CrlUpload:
             self.revocations.revoke(identity.certificate.x509.serial_number, reason)
 
     def publish(self, life: timedelta = DAY, partition: str | None = None) -> None:
-        """Upload the list as the CA would, and wait until every decision that begins now rests on it."""
+        """Upload the CRL as the CA does, and wait until every new decision uses it."""
         before = self.index_version()
         self.upload(self.revocations.sign(life, partition))
         self.wait_until_in_force(instead_of=before)
 
     def publish_stale(self) -> None:
-        """Put an index in force that was made yesterday, of a list that was good for an hour."""
+        """Publish an index that was made yesterday from a CRL that was valid for an hour."""
         yesterday = (datetime.now(UTC) - DAY).replace(microsecond=0)
         before = self.index_version()
         self.upload(self.revocations.sign(timedelta(hours=1), at=yesterday))
@@ -61,12 +61,12 @@ class CrlUpload:
         self.wait_until_in_force(instead_of=before)
 
     def upload(self, content: bytes) -> None:
-        """Put something where the publisher reads the CA's list."""
+        """Upload an object to the location of the CRL."""
         bucket, _, prefix = self.location.removeprefix("s3://").partition("/")
         self.cloud.client("s3").put_object(Bucket=bucket, Key=f"{prefix}ca.crl", Body=content)
 
     def wait_until_in_force(self, instead_of: str) -> None:
-        """Wait until there is another index, and then until no activator can still use the former one.
+        """Wait for a new index, and then until no activator can use the former one any more.
 
         The activator never decides by an index that was replaced more than its refresh interval before.
         """
@@ -79,7 +79,7 @@ class CrlUpload:
         return self.cloud.outputs["LabCrlLocation"]
 
     def index_version(self) -> str:
-        """What differs between one index and the next."""
+        """The ETags of the indexes; they change with each publication."""
         objects = self.cloud.client("s3").list_objects_v2(
             Bucket=self.cloud.outputs[Output.REVOCATION_BUCKET], Prefix="index/"
         )

@@ -1,4 +1,4 @@
-"""CRLs as a test needs them: right by default, wrong in exactly one given way."""
+"""CRLs for tests: valid by default, wrong in exactly one given way."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -60,7 +60,7 @@ def make_ca(
 
 @dataclass(frozen=True)
 class CrlSpec:
-    """What a CRL shall hold."""
+    """The content of a CRL."""
 
     entries: Sequence[Entry] = ()
     number: int | None = 1

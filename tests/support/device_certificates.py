@@ -1,4 +1,4 @@
-"""Device certificates as a test needs them: any subject, signed by a throw-away CA."""
+"""Device certificates for tests: any subject, signed by a temporary CA."""
 
 import warnings
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ def key(number: int = 0) -> ec.EllipticCurvePrivateKey:
 def device_certificate(
     *common_names: str, serial_number: int = 0x0A1B, organization: str = ""
 ) -> Certificate:
-    """Return a certificate with these common names, even such as no CA should issue."""
+    """Return a certificate with these common names, even with names that no CA should issue."""
     subject = [(NameOID.COMMON_NAME, name) for name in common_names]
     if organization:
         subject.append((NameOID.ORGANIZATION_NAME, organization))

@@ -1,4 +1,4 @@
-"""The AWS account of one device for `jitr doctor` and `jitr status`: healthy until `but` changes it."""
+"""The AWS account of one device for `jitr doctor` and `jitr status`: no problem unless `but` sets one."""
 
 import hashlib
 import io
@@ -73,7 +73,7 @@ def device() -> DeviceIdentity:
 
 @dataclass
 class DiagnosedDevice:
-    """A device that is in, its files, and the account it belongs to."""
+    """An active device, its files, and its account."""
 
     status: str | None = "ACTIVE"
     """None: AWS IoT has never seen it."""

@@ -1,4 +1,4 @@
-"""What can go wrong with a deployed pipeline, done to the local cloud and undone again."""
+"""Faults of a deployed pipeline, made in the local cloud and undone again."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ RULE_OUTPUT = "LabRule"
 
 @contextmanager
 def undone(do: Callable[[], object], undo: Callable[[], object]) -> Iterator[None]:
-    """Do something and undo it at the end."""
+    """Make a change and undo it at the end."""
     do()
     try:
         yield
@@ -145,9 +145,9 @@ def function_broken(cloud: Cloud) -> AbstractContextManager[None]:
 
 @contextmanager
 def activator_configured(cloud: Cloud, **settings: str | dict[str, Any]) -> Iterator[None]:
-    """The activator with other settings; what is a dictionary is merged into the setting that it has.
+    """The activator with other settings; a dictionary is merged into the existing setting.
 
-    What waits in the queue in the end is taken away: it would come back in another test.
+    Messages that are left in the queue are deleted: another test would receive them.
     """
 
     def changed(variables: dict[str, str]) -> dict[str, str]:
@@ -185,7 +185,7 @@ def _activator_with(
 
 @contextmanager
 def long_queue(cloud: Cloud, length: timedelta) -> Iterator[None]:
-    """So many slots are reserved that the next one is `length` away."""
+    """Slots are reserved, so that the next free one is `length` from now."""
     dynamodb, table = cloud.client("dynamodb"), cloud.outputs[Output.LEDGER_TABLE]
     at = int((datetime.now(UTC) + length).timestamp() * 1_000_000)
     dynamodb.put_item(TableName=table, Item={KEY: {"S": RATE_LIMITER_KEY}, NEXT_SLOT: {"N": str(at)}})

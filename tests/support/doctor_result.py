@@ -13,7 +13,7 @@ class DoctorResult(CommandResult):
 
     @classmethod
     def of(cls, result: CommandResult) -> "DoctorResult":
-        """Hold that the command printed a document."""
+        """Assert that the command printed a document."""
         assert result.out.startswith("{"), (result.out, result.err)
         return cls(result.exit_code, result.out, result.err)
 
@@ -32,6 +32,6 @@ class DoctorResult(CommandResult):
 
 
 def assert_cause(result: DoctorResult, cause: Cause) -> None:
-    """Hold that this is the cause that the command names."""
+    """Assert that the command names this cause."""
     assert result.cause is cause, [each for each in result.document["checks"] if each["status"] != "ok"]
     assert result.exit_code == (0 if cause is Cause.ALREADY_FINE else 1)

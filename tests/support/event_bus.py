@@ -32,7 +32,7 @@ class EventBus:
         self.arn = self.events.create_event_bus(Name=name)["EventBusArn"]
         self.events.put_rule(Name=name, EventBusName=name, EventPattern=json.dumps({"source": [SOURCE]}))
         rule = events_backends[DEFAULT_ACCOUNT_ID][REGION].event_buses[name].rules[name]
-        # Instead of moto's targets, which need a library more.
+        # This replaces moto's targets, which need one more library.
         rule.send_to_targets = lambda event: self._take(rule, event)  # type: ignore[method-assign]
 
     def _take(self, rule: Rule, event: Any) -> None:

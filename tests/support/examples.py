@@ -1,4 +1,4 @@
-"""Runs the apps in `examples/` as their users do: in a folder of their own, called as the CDK does."""
+"""Runs the apps in `examples/` in a separate folder, with the command of the CDK."""
 
 import json
 import os

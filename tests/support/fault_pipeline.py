@@ -59,10 +59,10 @@ class Pipeline(Cloud):
             endpoints = {
                 f"AWS_ENDPOINT_URL_{service}": self.proxy.url for service in ("IOT", "DYNAMODB", "S3")
             }
-            self.tell_activator(**endpoints)
+            self.configure_activator(**endpoints)
             yield
 
-    def tell_activator(self, **variables: str) -> None:
+    def configure_activator(self, **variables: str) -> None:
         name, functions = self.outputs[Output.ACTIVATOR_FUNCTION], self.client("lambda")
         settings = self.activator_settings()
         functions.update_function_configuration(
@@ -75,7 +75,7 @@ class Pipeline(Cloud):
         return dict(settings["Environment"]["Variables"])
 
     def case(self, name: str, validity: Validity | None = None) -> Case:
-        """Two good devices that only send events, one that connects, and one that is expired unless told."""
+        """Two valid devices that only send events, one that connects, and one that is expired by default."""
         good = [self.ca.issue(DeviceSpec(f"{name}-{number}")) for number in range(2)]
         bad = self.ca.issue(DeviceSpec(f"{name}-bad", validity=validity or Validity.expired()))
         return Case(good, [bad], self.ca.issue(DeviceSpec(f"{name}-visitor")))
@@ -105,7 +105,7 @@ class Pipeline(Cloud):
         )
 
     def hide_messages_for(self, seconds: int) -> None:
-        """How long a message that a worker has is hidden from the others."""
+        """Set how long a message in flight is hidden from other workers."""
         self.client("sqs").set_queue_attributes(
             QueueUrl=self.outputs[Output.ACTIVATION_QUEUE_URL],
             Attributes={"VisibilityTimeout": str(seconds)},
@@ -121,9 +121,9 @@ class Pipeline(Cloud):
         return list(answer.get("Messages", []))
 
     def collect_logs(self) -> None:
-        """Let the local cloud take in all logs: what comes 50 ms after a call waits for the next one.
+        """Make the local cloud store all logs: lines written 50 ms after a call are stored at the next call.
 
-        Two calls at once, as there are two workers.
+        There are two calls at once, because there are two workers.
         """
         functions, name = self.client("lambda"), self.outputs[Output.ACTIVATOR_FUNCTION]
 
@@ -145,18 +145,18 @@ class Pipeline(Cloud):
         return found
 
     def register_active(self, identity: DeviceIdentity) -> str:
-        """What somebody does who registers and activates a certificate by hand."""
+        """Register and activate a certificate by hand."""
         answer = self.client("iot").register_certificate(
             certificatePem=identity.certificate.pem, caCertificatePem=identity.ca.pem, status="ACTIVE"
         )
         return str(answer["certificateId"])
 
     def reconcile(self) -> None:
-        """What its schedule does every hour."""
+        """Invoke the reconciler, as its schedule does every hour."""
         self._invoke(environment.RECONCILER_HANDLER)
 
     def rescan(self) -> None:
-        """What the sweep does a minute after the reconciler's request, when all entries are visible."""
+        """Sweep as a minute after the reconciler's request, when all rows are visible in the index."""
         variables = self._function(environment.SWEEP_HANDLER)["Environment"]["Variables"]
         settle = timedelta(seconds=json.loads(variables[environment.SWEEP])["settle_seconds"])
         requested_at = int((datetime.now(UTC) - settle).timestamp() * 1000)

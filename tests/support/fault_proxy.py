@@ -1,7 +1,7 @@
-"""A proxy before the local cloud's API: services fail, connections break, and functions die at a chosen call.
+"""A proxy before the local cloud's API: services fail, connections break, functions crash at a chosen call.
 
 Functions reach it through `AWS_ENDPOINT_URL_<SERVICE>`, the AWS SDK's own variables, so the code under test
-runs unchanged and meets what it would meet at the wire.
+runs unchanged and receives the same errors as from the network.
 """
 
 import http.client
@@ -38,7 +38,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a fault answers in the service's place."""
+    """The response of a fault, instead of that of the service."""
 
     status: int
     body: bytes
@@ -60,7 +60,7 @@ S3_UNAVAILABLE = Answer(
 
 @dataclass(eq=False)
 class Fault:
-    """What happens to the calls of one service, or to those that mention one of some texts."""
+    """A fault of the calls of one service, or of those that contain one of some texts."""
 
     service: str
     mentions: Sequence[str]
@@ -107,7 +107,7 @@ class FaultProxy:
     def fault(
         self, service: str, strike: Callable[[Request], Answer | None], mentions: Sequence[str] = ()
     ) -> Iterator[Fault]:
-        """Let the calls of a service meet a fault, or those that mention one of some texts."""
+        """Apply a fault to the calls of a service, or to those that contain one of some texts."""
         fault = Fault(service, mentions, strike)
         self._faults.append(fault)
         try:
@@ -116,7 +116,7 @@ class FaultProxy:
             fault.over = True
 
     def strike(self, request: Request) -> Answer | None:
-        """What a fault answers, if one concerns the request."""
+        """The response of the first fault that applies to the request; None if none applies."""
         for fault in list(self._faults):
             if fault.concerns(request):
                 fault.struck += 1
@@ -163,4 +163,4 @@ class _Handler(BaseHTTPRequestHandler):
             connection.close()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
-        """Say nothing."""
+        """Write no log."""

@@ -1,7 +1,7 @@
 """Two pipelines in one local cloud, after all faults: the machinery of `tests/e2e/test_faults.py`.
 
 `first` has a CA that publishes CRLs, `second` one that has none. All faults happen in one run, side by side
-where they do not get into each other's way, for the waiting takes the time.
+where they do not disturb each other, because most of the time is waiting.
 """
 
 import threading
@@ -34,7 +34,7 @@ from tests.support.fault_proxy import INTERNAL_FAILURE, S3_UNAVAILABLE, Request,
 
 TRIES = 3
 """How often each message is tried, on average, before a service is back."""
-UNTIL_ALL_IS_WELL = 300.0
+ALL_DECIDED_LIMIT = 300.0
 """Seconds after which not every message is decided: on an idle machine it takes as long as its retries."""
 PENDING = timedelta(minutes=1)
 """How long a certificate is left to its event before the reconciler looks at it: the shortest one."""
@@ -43,7 +43,7 @@ SECOND_SECRET = "iot-jitr/second/ca-key"
 
 @dataclass
 class Outage:
-    """What was seen while a service was away."""
+    """The observations while a service was unavailable."""
 
     case: Case
     struck: int
@@ -53,7 +53,7 @@ class Outage:
 
 @dataclass
 class Aftermath:
-    """What is left of the faults."""
+    """The state after all faults."""
 
     cases: dict[str, tuple[Pipeline, Case]]
     outages: dict[str, Outage]
@@ -98,12 +98,12 @@ class Run:
         )
 
     def visit(self, pipeline: Pipeline, case: Case) -> None:
-        """The case's visitor connects, and again and again, until it is in."""
+        """The connecting device of the case reconnects until it is admitted."""
         pipeline.credentials(case.visitor)
-        case.visit = self.pool.submit(pipeline.connect, case.visitor, UNTIL_ALL_IS_WELL)
+        case.visit = self.pool.submit(pipeline.connect, case.visitor, ALL_DECIDED_LIMIT)
 
-    def kill_a_worker_in_mid_batch(self) -> None:
-        """The process that runs the function is gone while it attaches a policy."""
+    def kill_a_worker_during_a_batch(self) -> None:
+        """The process of the function is killed while it attaches a policy."""
         pipeline, case = self.cases["killed"]
         victim = case.good[1].certificate.fingerprint
         done = threading.Event()
@@ -134,12 +134,12 @@ class Run:
     def outage(
         self, name: str, service: str, strike: Callable[[Request], Any], *, only_for_these: bool = False
     ) -> Iterator[None]:
-        """A service is away, for all or for the devices of the case, and they come, and are tried again."""
+        """A service is unavailable, for all or for the devices of the case; they connect and are retried."""
         pipeline, case = self.cases[name]
         identities = (*case.good, *case.bad, case.visitor) if only_for_these else ()
         about = [identity.certificate.fingerprint for identity in identities]
         with pipeline.proxy.fault(service, strike, about) as fault:
-            # An activator goes on with the copy of an index that it confirmed within the refresh interval.
+            # An activator still uses a copy of an index that it confirmed within the refresh interval.
             began = datetime.now(UTC)
             assert wait_until(lambda: datetime.now(UTC) > began + REFRESH, limit=TIME_LIMIT, interval=0.05)
             pipeline.send_all(case)
@@ -156,11 +156,11 @@ class Run:
                 recorded = service == "dynamodb" or None not in reasons()
                 return recorded and fault.struck > TRIES * len(case.messages)
 
-            assert wait_until(all_were_tried_again, limit=UNTIL_ALL_IS_WELL, interval=0.2)
+            assert wait_until(all_were_tried_again, limit=ALL_DECIDED_LIMIT, interval=0.2)
             self.outages[name] = Outage(case, fault.struck, pipeline.statuses(waiting), reasons())
 
     def aftermath(self) -> Aftermath:
-        """Wait until all is well again."""
+        """Wait until every message is decided."""
         for _, case in self.cases.values():
             if case.visit:
                 assert case.visit.result().ending == "published"
@@ -168,7 +168,7 @@ class Run:
         drained = {
             name: wait_until(
                 lambda pipeline=pipeline: pipeline.waiting(Output.ACTIVATION_QUEUE_URL) == 0,
-                limit=UNTIL_ALL_IS_WELL,
+                limit=ALL_DECIDED_LIMIT,
                 interval=0.2,
             )
             for name, pipeline in pipelines.items()
@@ -181,20 +181,20 @@ class Run:
                 decisions[decision["correlation_id"]].append(decision)
         return Aftermath(self.cases, self.outages, self.killed, drained, letters, decisions)
 
-    def poison_one_batch(self) -> None:
+    def send_one_bad_batch(self) -> None:
         pipeline, case = self.cases["poisoned"]
         pipeline.send_all(case, "poison", '{"certificateId": 1}')
         self.visit(pipeline, case)
 
-    def set_clocks_wrong(self) -> None:
-        """Events that say of themselves that they are from minutes ago, or from minutes ahead."""
+    def send_events_with_wrong_times(self) -> None:
+        """Events with a time some minutes in the past or in the future."""
         pipeline, case = self.cases["clocks"]
         for identity, minutes in zip((*case.good, *case.bad), (-10, 10, 10), strict=True):
             event = pipeline.event(pipeline.plant(identity), timedelta(minutes=minutes))
             case.messages += pipeline.send_batch([event])
 
     def mix_events(self, second: Pipeline) -> None:
-        """Each pipeline gets its own events and the other's."""
+        """Each pipeline receives its own events and those of the other one."""
         (first, case), (_, theirs) = self.cases["mixed"], self.cases["mixed in second"]
         ours = [first.event(first.plant(identity)) for identity in (*case.good, *case.bad)]
         others = [second.event(second.plant(identity)) for identity in (*theirs.good, *theirs.bad)]
@@ -202,7 +202,7 @@ class Run:
         theirs.messages += second.send_batch([*others, ours[0]])
 
     def redeliver(self) -> None:
-        """The queue delivers a message again while a worker is still at it."""
+        """The queue delivers a message again while a worker still processes it."""
         pipeline, case = self.cases["redelivered"]
         slow = case.good[0].certificate.fingerprint
         deliveries = 0
@@ -210,7 +210,7 @@ class Run:
 
         def count(request: Request) -> None:
             nonlocal deliveries
-            # With this each worker begins with what it was given.
+            # So each worker begins with the message that it received.
             deliveries += request.operation == "BatchGetItem"
             if deliveries > 1:
                 again.set()
@@ -229,7 +229,7 @@ class Run:
 
 @dataclass
 class Clouds:
-    """Both pipelines after all faults, and what came before."""
+    """Both pipelines after all faults, with the observations made before."""
 
     first: Pipeline
     second: Pipeline
@@ -254,12 +254,12 @@ def faulted_clouds(folder: Path) -> Iterator[Clouds]:
         stack.enter_context(first.behind_proxy())
         run = Run(first, stack.enter_context(ThreadPoolExecutor(max_workers=8)))
         run.publish_crl()
-        # As short as AWS lets it be, the function's own time-out: what a killed worker had comes back then.
+        # The minimum that AWS allows, the function's time-out: then the messages of a killed worker return.
         first.hide_messages_for(30)
         missed = first.ca.issue(DeviceSpec("came-while-the-rule-was-disabled"))
         with rule_changed(first, lambda rule: rule.update(ruleDisabled=True)):
             first.connect_refused(missed)
-        run.kill_a_worker_in_mid_batch()
+        run.kill_a_worker_during_a_batch()
         second = _side_by_side(run, folder / "second", stack)
         yield Clouds(first, second, run.aftermath(), missed, run.stranger, run.revoked_stranger)
 
@@ -268,7 +268,7 @@ def _side_by_side(run: Run, folder: Path, stack: ExitStack) -> Pipeline:
     with ExitStack() as ledger_outage:
         with ExitStack() as outages:
             outages.enter_context(run.outage("s3", "s3", answering(S3_UNAVAILABLE)))
-            # S3 is away for everybody else meanwhile.
+            # S3 is unavailable for all other callers at that time.
             internal_failure = answering(INTERNAL_FAILURE)
             outages.enter_context(run.outage("api", "iot", internal_failure, only_for_these=True))
             second = _deploy_second(run.first, folder)
@@ -277,8 +277,8 @@ def _side_by_side(run: Run, folder: Path, stack: ExitStack) -> Pipeline:
             run.cases["mixed in second"] = (second, second.case("mixed-in-second"))
             ledger_outage.enter_context(run.outage("ledger", "dynamodb", broken))
         run.redeliver()
-        run.poison_one_batch()
-        run.set_clocks_wrong()
+        run.send_one_bad_batch()
+        run.send_events_with_wrong_times()
     run.mix_events(second)
     return second
 

@@ -1,4 +1,4 @@
-"""Faults at the wire: what a boto3 client gets when AWS throttles, fails, times out, or the function crashes.
+"""Faults at the wire: AWS throttles, fails, times out, or the function crashes.
 
 They are injected into real clients through botocore's own events, so the tested code runs unchanged.
 """
@@ -19,7 +19,7 @@ Step = tuple[str, str, int]
 
 
 def step_name(step: object) -> str:
-    """The id of a test's parameter that is a step, or none."""
+    """The id of a test parameter that is a step or None."""
     return "-".join(map(str, step)) if isinstance(step, tuple) else str(step)
 
 
@@ -72,7 +72,7 @@ def _refusal(operation: str, status: int, code: str) -> ClientError:
 
 @contextmanager
 def injected(client: Any, operation: str, fault: Fault, *, at_call: int = 1) -> Iterator[Callable[[], int]]:
-    """Let the `at_call`-th call of `operation` meet `fault`; yields how often it happened."""
+    """Inject `fault` at the `at_call`-th call of `operation`; yields how often it happened."""
     service = client.meta.service_model.service_id.hyphenize()
     calls = struck = 0
 
@@ -115,7 +115,7 @@ def injected(client: Any, operation: str, fault: Fault, *, at_call: int = 1) -> 
 
 @contextmanager
 def cut_off(clients: Any, step: Step, fault: Fault) -> Iterator[None]:
-    """Let one call of the worker within meet a fault, which must happen. A crash of the worker ends here.
+    """Inject a fault at one call of the worker in the block; it must happen. A crash is suppressed.
 
     Args:
         clients: What has the clients as attributes, by their names in `step`.
@@ -138,7 +138,7 @@ def counted(client: Any) -> Iterator[list[str]]:
 
 @contextmanager
 def stepped(**clients: Any) -> Iterator[list[Step]]:
-    """Collect every call through these clients, in order, so that a test's list of them cannot go stale."""
+    """Collect every call through these clients, in order, to compare them with the list in a test."""
     steps: list[Step] = []
 
     def note(name: str, operation: str) -> None:

@@ -60,19 +60,19 @@ def certificate(number: int, state: str = "activated", reason: str | None = None
 
 
 def certificates(devices: int) -> list[Row]:
-    """So many certificates; about one in twelve is not in service."""
+    """The given number of certificates; about one in twelve is not in service."""
     return [_chosen(number) for number in range(devices)]
 
 
 def written(file: Path, devices: int) -> Path:
-    """Write the page of a fleet with so many devices."""
+    """Write the page of a fleet with the given number of devices."""
     found = certificates(devices)
     file.write_text(page(fleet(found), found), encoding="utf-8")
     return file
 
 
 class GivenFleet(Fleet):
-    """A fleet of which nothing is read: these are its parts."""
+    """A fleet with given parts; no call of AWS is made."""
 
     def __init__(self, **parts: object) -> None:
         vars(self).update(parts)
@@ -83,7 +83,7 @@ class GivenFleet(Fleet):
 
 
 def fleet(found: Sequence[Row], **values: object) -> GivenFleet:
-    """The fleet that these certificates are; `values` replace its parts."""
+    """The fleet of these certificates; `values` replace its parts."""
     ledger = LedgerCounts(rows=len(found), complete=True)
     for each in found:
         ledger.add(each)

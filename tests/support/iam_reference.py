@@ -46,7 +46,7 @@ class IamReference:
         return cls(json.loads(content))
 
     def findings(self, statement: Statement) -> Iterator[str]:
-        """What is wrong with a statement of a role, whose resources are written out (`written_out`)."""
+        """The errors in a statement of a role; its resources are written out (`written_out`)."""
         resources = as_list(statement["Resource"])
         keys = [key for block in statement.get("Condition", {}).values() for key in block]
         for action in as_list(statement["Action"]):
@@ -64,7 +64,7 @@ class IamReference:
                     yield f"{action}: the condition key {key} does not apply"
 
     def unknown_actions(self, statement: Statement) -> Iterator[str]:
-        """The actions of a statement, wildcards included, that match none."""
+        """The actions of a statement, including those with wildcards, that match no existing action."""
         for action in as_list(statement["Action"]):
             service, _, name = action.partition(":")
             known = self.services.get(service, {}).get("privileges", {})
@@ -72,7 +72,7 @@ class IamReference:
                 yield action
 
     def missing_dependents(self, actions: set[str]) -> set[tuple[str, str]]:
-        """Of what a role may do: each action with another one that it depends on and that is not allowed."""
+        """Each allowed action of a role with an action that it depends on and that is not allowed."""
         return {
             (action, dependent)
             for action in actions

@@ -1,4 +1,4 @@
-"""CAs and devices for tests, made once where making them anew would teach nothing."""
+"""CAs and devices for tests, made once where each test may use the same ones."""
 
 from functools import cache
 from typing import Any

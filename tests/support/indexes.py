@@ -1,4 +1,4 @@
-"""Revocation indexes as a test needs them, compiled from CRLs by the engine itself."""
+"""Revocation indexes for tests, compiled from CRLs by the engine itself."""
 
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -59,7 +59,7 @@ def publish_index(
 
 
 class IndexBucket:
-    """A bucket with the indexes of a CA, and the clock of what reads them."""
+    """A bucket with the indexes of a CA, and the clock of their reader."""
 
     def __init__(self, s3: Any, folder: Path, ca: DevelopmentCa) -> None:
         self.s3 = s3

@@ -35,7 +35,7 @@ REVOKED_IN_BETWEEN = "REVOKED in between"
 
 
 class Kind(StrEnum):
-    """What a device is like."""
+    """The properties of a device."""
 
     SOUND = "sound"
     UNLISTED = "unlisted"
@@ -108,7 +108,7 @@ class InvariantChecker:
 
     @contextmanager
     def working(self, worker: RecordingLedger) -> Iterator[None]:
-        """All calls from now on are this worker's, until another one runs in between."""
+        """All further calls belong to this worker, until another worker runs in between."""
         self._workers.append(worker)
         try:
             yield
@@ -139,7 +139,7 @@ class InvariantChecker:
         return str(iot_backends[DEFAULT_ACCOUNT_ID][REGION].certificates[certificate].status)
 
     def set_status(self, certificate: CertificateId, status: str) -> None:
-        """Set it as an operator does, through no client that is watched."""
+        """Set it as an operator does, without a client of the checker."""
         iot_backends[DEFAULT_ACCOUNT_ID][REGION].certificates[certificate].status = status
 
     def policies(self, certificate: CertificateId) -> list[str]:
@@ -152,7 +152,7 @@ class InvariantChecker:
         items = (item.to_json()["Attributes"] for item in table.all_items())
         return {item[KEY]["S"]: item for item in items}
 
-    # what must hold at each call
+    # the invariants at each call
 
     def _on_request(self, request: Any, event_name: str, **_: object) -> None:
         if not self._workers:

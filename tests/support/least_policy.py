@@ -11,7 +11,7 @@ from iot_jitr_cli.main import jitr
 from tests.support.cloud import Cloud
 
 LOCALLY_ON_ALL = {
-    # The local cloud matches these against `*`, or something else than AWS (docs/testing.md).
+    # The local cloud matches these actions against `*` or another resource than AWS (docs/testing.md).
     "cloudwatch:DescribeAlarms",
     "iam:SimulatePrincipalPolicy",
     "iot:DescribeCACertificate",
@@ -26,7 +26,7 @@ LOCAL_NAMES = {"lambda:GetFunctionConcurrency": "lambda:PutFunctionConcurrency"}
 
 @contextmanager
 def least_privileged(cloud: Cloud, command: str) -> Iterator[Callable[..., dict[str, str]]]:
-    """A user with the policy of `jitr COMMAND --iam-policy`; call it with the actions to leave out.
+    """A user with the policy of `jitr COMMAND --iam-policy`; call it with the actions to remove.
 
     It returns the environment in which this user calls `jitr`.
     """

@@ -1,4 +1,4 @@
-"""How long a test waits for something that happens outside of it."""
+"""How long a test waits for an event outside of its own process."""
 
 LONGEST_WAIT = 240.0
 """Seconds. It only ends a test that hangs: a process with a tenth of one processor is ready long before, and

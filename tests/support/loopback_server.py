@@ -34,6 +34,6 @@ class LoopbackServer(ThreadingHTTPServer):
             thread.join()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Report what goes wrong, but for a client that turns away: that is what many tests are about."""
+        """Report errors, except for a client that disconnects: many tests cause that on purpose."""
         if not isinstance(sys.exception(), (ConnectionError, ssl.SSLError)):
             super().handle_error(request, client_address)

@@ -1,4 +1,4 @@
-"""A broker that plays a script: real TLS with client certificates, and just enough MQTT 3.1.1."""
+"""A broker that follows a script: real TLS with client certificates, and just enough MQTT 3.1.1."""
 
 import ipaddress
 import socket
@@ -26,7 +26,7 @@ CONNECT, PUBLISH, SUBSCRIBE, PINGREQ, DISCONNECT = 1, 3, 8, 12, 14
 
 
 class Act(Enum):
-    """What the broker does with one connection."""
+    """The behaviour of the broker for one connection."""
 
     ACCEPT = auto()
     ACCEPT_AND_ECHO_BEFORE_PUBACK = auto()

@@ -1,4 +1,4 @@
-"""One MQTT 5 connection of a device, to find out what its policy allows.
+"""One MQTT 5 connection of a device, to test what its policy allows.
 
 MQTT 5, because its broker answers what it refuses with a reason code and keeps the connection; under 3.1.1 it
 would close it.
@@ -24,7 +24,7 @@ class RefusedByBrokerError(Exception):
 
 
 class MqttSession:
-    """What a connected device does."""
+    """A connected device."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -75,7 +75,7 @@ def session(credentials: Credentials, endpoint: Endpoint, client_id: str) -> Ite
     client.on_connect = lambda _c, _u, _f, code, _p: answers.append(code)
     deadline = time.monotonic() + LONGEST_WAIT
     try:
-        # It sends nothing by itself: the broker must not end it while a test does other things.
+        # The client sends no pings: the broker must not close the connection while a test is busy.
         client.connect(endpoint.host, endpoint.port, keepalive=3600)
         while not answers:
             assert time.monotonic() < deadline, "the broker did not answer"

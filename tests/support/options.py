@@ -1,4 +1,4 @@
-"""The option classes of a stack with the least that each must be given, in Python and in `cdk.json`."""
+"""The option classes of a stack with the required options of each, in Python and in `cdk.json`."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -39,7 +39,7 @@ TYPES = {(kind, "type") for kind in PLACES if kind != "ThingRegistration"}
 
 
 def minimal(kind: str) -> dict[str, Any]:
-    """What an option class must be given in Python."""
+    """The required options of a class in Python."""
     if kind == "FunctionNetwork":
         return {"vpc": SimpleNamespace(vpc_id="vpc-1")}
     given = PLACES.get(kind, ("", {}))[1]
@@ -47,7 +47,7 @@ def minimal(kind: str) -> dict[str, Any]:
 
 
 def made(kind: str, /, **values: Any) -> object:
-    """An option class in Python with the least and `values`; `...` leaves an option out."""
+    """An option class in Python with the required options and `values`; `...` leaves an option out."""
     given = {**minimal(kind), **values}
     return getattr(iot_jitr, kind)(**{name: each for name, each in given.items() if each is not ...})
 

@@ -59,7 +59,7 @@ def write_index(folder: Path, wheels: Iterable[Path]) -> str:
 
 
 def only_from(index: str) -> dict[str, str]:
-    """The environment of a pip that knows this index and no other setting."""
+    """The environment for a pip that uses only this index and no other setting."""
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "PYTHON", "COV_"))
     }

@@ -1,4 +1,4 @@
-"""The documentation's pages, taken apart: links, headings, code blocks, commands."""
+"""The documentation's pages, parsed: links, headings, code blocks, commands."""
 
 import re
 import shlex

@@ -1,7 +1,7 @@
 """Device certificates with the CRLs of their CA: sound, or changed in a few fields.
 
-Each case is made from a number and is the same at every run. Each change has a name, and the set of these
-names is what is odd about the case.
+Each case is made from a number and is the same at every run. Each change has a name; the set of
+these names is the oddities of the case.
 """
 
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Certificates and CRLs put together byte by byte (RFC 5280 sections 4.1, 5.1): any field may be anything."""
+"""Certificates and CRLs put together byte by byte (RFC 5280 sections 4.1, 5.1): with any content."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime

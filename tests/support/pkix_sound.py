@@ -1,4 +1,4 @@
-"""CAs, and a sound certificate and a sound CRL of each: what a case begins with."""
+"""CAs, and a sound certificate and a sound CRL of each: the start of each case."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -76,7 +76,7 @@ def _ca(
 
 @cache
 def cas() -> dict[str, Ca]:
-    """The CAs by what is special about them; most cases are the first one's."""
+    """The CAs by their special property; most cases use the first one."""
     return {
         "": _ca(p256(1), "ECDSA with SHA-256"),
         "CA: RSA": _ca(rsa_2048(), "RSA with SHA-256"),

@@ -129,7 +129,7 @@ async def _on_crls_by_pyhanko(case: Case, ca: Any, certificate: Any) -> tuple[st
     except RevokedError as error:
         return error.reason.native, why
     except (CRLNoMatchesError, CRLValidationError) as error:
-        # Its message may contain what cannot be read.
+        # Its message may contain unreadable text.
         return UNDETERMINED, why | {type(error).__name__}
     except Exception as error:  # noqa: BLE001 - whatever it cannot read
         return UNDETERMINED, why | {f"unreadable: {type(error).__name__}"}

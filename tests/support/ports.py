@@ -1,4 +1,4 @@
-"""Ports on loopback that belong to a test for as long as it needs them."""
+"""Ports on loopback that are reserved for the time of a test."""
 
 import socket
 from collections.abc import Iterator

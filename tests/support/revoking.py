@@ -35,7 +35,7 @@ class Revoking(CrlUpload):
 
 @contextmanager
 def revoking_cloud(folder: Path) -> Iterator[Revoking]:
-    """The cloud; its first device has waited for the first CRL, and for one that speaks for it."""
+    """The cloud; its first device was deferred until the first CRL, and until a CRL that covers it."""
     settings = {"revocation": {"refresh": f"{REFRESH.seconds} seconds"}}
     with deployed_cloud(folder, settings, revocation={"type": "bucket"}) as cloud:
         made = Revoking(cloud)

@@ -1,4 +1,4 @@
-"""A boto3 session without AWS: a function makes the responses.
+"""A boto3 session without AWS: a function returns the responses.
 
 Each call goes through the real client of the SDK; request and response are validated by the service's model.
 """

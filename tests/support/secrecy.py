@@ -15,7 +15,7 @@ MARKERS = ("PRIVATE KEY-----",)
 
 
 def needles(keys: Iterable[Any], passphrases: Iterable[str] = ()) -> set[str]:
-    """What to look for: the PEM's own header, and each key in the forms that it could be written in."""
+    """Texts to search for: the PEM's own header, and each key in the forms that it could be written in."""
     return {*MARKERS, *passphrases, *(form for key in keys for form in _forms(key))}
 
 
@@ -35,7 +35,7 @@ def _forms(key: Any) -> Iterator[str]:
 
 
 def traces(lab: Lab) -> Iterator[tuple[str, str]]:
-    """Everything a deployment leaves for others to read: where it stands, and the text."""
+    """Everything in a deployment that others can read: its place, and the text."""
     for path in _files(lab):
         yield str(path), path.read_text(errors="replace")
     clouds = lab.client("cloudformation")

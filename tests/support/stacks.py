@@ -1,4 +1,4 @@
-"""Builds stacks for tests and takes their templates apart."""
+"""Builds stacks for tests and reads their templates."""
 
 import json
 import re
@@ -49,7 +49,7 @@ FEATURE_FLAGS: dict[str, Any] = {
 
 @contextmanager
 def app_without_bundling(feature_flags: Mapping[str, Any] = FEATURE_FLAGS) -> Iterator[cdk.App]:
-    """An app that leaves nothing behind and takes the sources themselves for the Lambda asset."""
+    """An app with a temporary output folder, and with the source folder itself as the Lambda asset."""
     with TemporaryDirectory() as folder:
         yield cdk.App(outdir=folder, context={**feature_flags, "aws:cdk:bundling-stacks": []})
 
@@ -76,7 +76,7 @@ def local_template_of(configuration: JitrConfiguration) -> dict[str, Any]:
 
 
 def imported(stack: cdk.Stack, **more: Any) -> IJitrPipeline:
-    """A pipeline of another app, known by its parts."""
+    """A pipeline of another app, imported by its parts."""
     return JitrPipeline.from_pipeline_attributes(
         stack,
         "Imported",

@@ -85,7 +85,7 @@ def _is(message: str, results: type[StrEnum]) -> TypeGuard[Any]:
 
 @dataclass(frozen=True)
 class _Store(IndexStore):
-    """S3 by the harness's clock: the emulation's own clock runs on."""
+    """S3 with the harness's clock instead of the emulation's own clock."""
 
     clock: Clock = field(default_factory=Clock)
     times: dict[str, datetime] = field(default_factory=dict)
@@ -101,7 +101,7 @@ class SweepHarness:
 
     def __init__(self, shared: Account, s3: Any, folder: Path) -> None:
         table = make_ledger_table(shared.dynamodb)
-        # A queue of its own: in a shared one, moto goes through the messages of all tests before.
+        # A separate queue: in a shared one, moto iterates over the messages of all earlier tests.
         queue_url = new_queue(shared.sqs, f"activation-{table}")
         self.aws = replace(shared, table=table, queue_url=queue_url, clock=Clock(), parts={}, decisions=[])
         self.s3 = s3
@@ -142,7 +142,7 @@ class SweepHarness:
         return publish_index(self.store, path, self.aws.ca, spec, compiled_at=now, ca_id=self.ca)
 
     def register(self, name: str = "device") -> CertificateId:
-        """A device has connected for the first time; nothing is decided."""
+        """Register a device as at its first connect; there is no decision about it."""
         certificate = self.aws.ca.issue(DeviceSpec(name)).certificate
         certificate_id = self.aws.pending(certificate)
         self.devices[certificate_id] = certificate
@@ -184,7 +184,7 @@ class SweepHarness:
         return Sweep(**(values | self.parts | parts))
 
     def sweep(self, seconds: float = 300, **parts: Any) -> Recorder:
-        """One run; return what it did."""
+        """Run the sweep once; return its recorder."""
         self.seen = Recorder()
         stops_at = self.clock() + timedelta(seconds=seconds)
         self.make_sweep(report=self.seen, **parts).run(self.ca, stops_at=stops_at)
@@ -204,7 +204,7 @@ class SweepHarness:
         )
 
     def repeat_closings(self, seconds: float = 300) -> Counter[TaskResult]:
-        """Do the scheduled closings that are due; return what became of them."""
+        """Do the scheduled closings that are due; return the number of each result."""
         deadline = Deadline(self.clock() + timedelta(seconds=seconds), self.clock)
         action = self.sessions().repeat
         return Counter(
@@ -258,7 +258,7 @@ class SweepHarness:
         return self.state().tripped
 
     def confirm(self) -> None:
-        """Confirm what has tripped the mass-revocation limit, as a person who has looked at it does."""
+        """Confirm the index that has tripped the mass-revocation limit, as an operator does."""
         tripped = self.tripped()
         assert tripped is not None
         self.states.confirm(self.ca, tripped.index.version)

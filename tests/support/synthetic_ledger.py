@@ -22,7 +22,7 @@ def serial_of(row: int) -> int:
 
 
 def row_of(serial: int) -> int:
-    """The row that has a serial number, were there enough of them."""
+    """The number of the row that would have this serial number in a large enough table."""
     return (serial - _MODULUS) * _INVERSE % _MODULUS
 
 

@@ -21,7 +21,7 @@ RENEWABLE = ThingSettings(renewal=Renewal.ALLOW, grace_seconds=24 * 3600)
 
 
 def with_things(aws: Account, settings: ThingSettings) -> Things:
-    """Let the account's activator register things; return what does it."""
+    """Configure the activator to register things; return the registration."""
     things = Things(
         iot=aws.iot,
         settings=settings,
@@ -54,7 +54,7 @@ def holders(aws: Account, thing: str) -> set[str]:
 
 
 def retire(by: Retirement) -> dict[CertificateId, TaskResult]:
-    """Do the retirements that are due; return what became of them."""
+    """Do the retirements that are due; return the result of each."""
     deadline = Deadline(by.clock() + timedelta(minutes=5), by.clock)
     results = run_tasks(by.ledger.tasks, Task.RETIRE, by.retire, deadline, Logger("retirement"))
     return {due.certificate_id: result for due, result in results.items()}

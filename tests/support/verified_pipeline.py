@@ -1,4 +1,4 @@
-"""A pipeline in this process (moto), with its real activator, for `jitr verify` to accept or not."""
+"""A pipeline in this process (moto), with its real activator, as the target of `jitr verify`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,7 +56,7 @@ class _Client:
 
 
 class Harness:
-    """The activator works while `jitr verify` sleeps; the broker gives the answers of `EmulatedDevice`."""
+    """The activator runs while `jitr verify` sleeps; `EmulatedDevice` gives the answers of the broker."""
 
     def __init__(self, aws: Account, **outputs: str) -> None:
         self.aws = aws
@@ -156,7 +156,7 @@ class EmulatedDevice(ThrowAwayDevice):
     """What the broker answers first; None: as it should."""
 
     def stay_connected(self, timeout: float) -> Any:
-        """A session as long as this is ACTIVE, and after that where the sweep closes none."""
+        """A session while the certificate is ACTIVE, and also later if the sweep closes no sessions."""
         del timeout
         return self.harness.opens
 

@@ -40,7 +40,7 @@ def not_passed(report: Mapping[str, Any]) -> dict[str, str]:
 
 @contextmanager
 def nothing_left_in(cloud: Cloud) -> Iterator[None]:
-    """Hold that a run leaves everything as it was."""
+    """Assert that a run restores the former state."""
     before = _contents(cloud)
     yield
     assert _contents(cloud) == before

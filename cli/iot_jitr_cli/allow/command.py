@@ -1,4 +1,4 @@
-"""`jitr allow`: the list of expected devices, loaded from a file, read and changed."""
+"""`jitr allow`: load the list of expected devices from a file, read it and change it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ from iot_jitr_cli.deployment import find_deployment, stack_option
 from iot_jitr_cli.session import aws_session
 
 _ca_option = click.option(
-    "--ca", "ca_certificate_id", metavar="ID", help="Id of the CA, where devices are listed by CA and serial."
+    "--ca", "ca_certificate_id", metavar="ID", help="Id of the CA, if devices are listed by CA and serial."
 )
 
 
@@ -38,10 +38,10 @@ def allow() -> None:
 def load(file: Path, ca_certificate_id: str | None, stack_name: str, *, as_json: bool) -> None:
     """List the devices of FILE, .csv with a header or .jsonl.
 
-    The key columns are ca_certificate_id and serial_number, or common_name, or subject_serial_number, as
-    the deployment has it; other columns become attributes of the device's thing. The file is checked first:
-    if a row is wrong, nothing is loaded. Loading a file again changes nothing, so a load that was cut off is
-    simply started again.
+    The key columns are ca_certificate_id and serial_number, or common_name, or subject_serial_number, as in
+    the configuration of the deployment; other columns become attributes of the device's thing. The file is
+    checked first: if a row is wrong, nothing is loaded. Loading a file again changes nothing, so an
+    interrupted load can be started again.
     """
     listed = _allow_list(stack_name)
     devices = DeviceFile(file, listed.kind, ca_certificate_id or listed.only_ca)
@@ -63,7 +63,7 @@ def load(file: Path, ca_certificate_id: str | None, stack_name: str, *, as_json:
 def show(key: str, ca_certificate_id: str | None, stack_name: str, *, as_json: bool) -> ExitCode:
     """Is the device KEY listed? 0 yes, 1 no.
 
-    KEY is the path of the device's certificate, or the device as the list has it (a common name, a serial
+    KEY is the path of the device's certificate, or the device's key in the list (a common name, a serial
     number, CA#SERIAL).
     """
     listed = _allow_list(stack_name)
@@ -87,8 +87,8 @@ def show(key: str, ca_certificate_id: str | None, stack_name: str, *, as_json: b
 def remove(key: str, ca_certificate_id: str | None, stack_name: str, *, as_json: bool) -> ExitCode:
     """Remove the device KEY from the list: 0 done, 1 it was not listed.
 
-    A device that is active stays active; revoke its certificate to end that. KEY is the path of the device's
-    certificate, or the device as the list has it.
+    An active device stays active; revoke its certificate to change that. KEY is the path of the device's
+    certificate, or the device's key in the list.
     """
     listed = _allow_list(stack_name)
     device = listed.key(key, ca_certificate_id)

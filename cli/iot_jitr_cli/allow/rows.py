@@ -1,7 +1,8 @@
-"""Files of expected devices: read row by row, so that a million of them take no more memory than one.
+"""Reads files of expected devices row by row, so that a million rows take no more memory than one row.
 
-CSV has a header; its key columns are those of the deployment's `KeyKind`, every other column is an attribute
-of the device's thing. JSON Lines has one object a line, with the same keys and `thingAttributes`.
+A CSV file has a header. Its key columns are those of the deployment's `KeyKind`; every other column is an
+attribute of the device's thing. A JSON Lines file has one object per line, with the same keys and
+`thingAttributes`.
 """
 
 import csv
@@ -37,7 +38,7 @@ _SHOWN_ERRORS = 3
 _LARGEST_ITEM = 400 * 1024
 """Bytes of one item, names and values (DynamoDB Developer Guide, "Constraints", item size)."""
 _PAIR_OVERHEAD = 4
-"""Bytes that a pair in a map takes at most on top of its name and value."""
+"""Maximum number of bytes that a pair in a map takes in addition to its name and value."""
 
 
 class _RowError(Exception):
@@ -53,7 +54,7 @@ class ListedDevice:
 
     @property
     def item(self) -> dict[str, Any]:
-        """Its item in the allow list's table, as DynamoDB's API has it."""
+        """The item in the allow list's table, in the format of DynamoDB's API."""
         item: dict[str, Any] = {TABLE_KEY: {"S": self.key}}
         if self.attributes:
             item[ATTRIBUTES] = {"M": {name: {"S": value} for name, value in self.attributes.items()}}
@@ -71,7 +72,7 @@ class DeviceFile:
     path: Path
     kind: KeyKind
     ca_certificate_id: str | None = None
-    """For devices listed by CA and serial number: the CA of rows that name none."""
+    """The CA for rows that name no CA; used if devices are listed by CA and serial number."""
 
     def __post_init__(self) -> None:
         if self.path.suffix.lower() not in _FORMATS:
@@ -93,8 +94,8 @@ class DeviceFile:
         """Read the file through and return how many devices it has.
 
         Raises:
-            WrongUseError: Some rows do not describe a device, or describe one a second time; the first ones
-                are named.
+            WrongUseError: Some rows do not describe a device, or repeat a device. The message names the first
+                of these rows.
         """
         count, wrong = 0, list[str]()
         with closing(_Lines()) as lines:
@@ -146,10 +147,10 @@ class DeviceFile:
 
 
 class _Lines:
-    """The line of each device; on disk, so that a million of them fit."""
+    """The line number of each device, stored on disk, so that a million devices need little memory."""
 
     def __init__(self) -> None:
-        # SQLite's own temporary file, which it removes.
+        # A temporary file that SQLite creates and removes.
         self._database = sqlite3.connect("")
         self._database.execute("CREATE TABLE line (key BLOB PRIMARY KEY, number) WITHOUT ROWID")
 
@@ -157,7 +158,7 @@ class _Lines:
         """Add a device.
 
         Raises:
-            _RowError: An earlier line has it already.
+            _RowError: An earlier line has the same device.
         """
         row = (sha256(key.encode()).digest(), line)
         if not self._database.execute("INSERT OR IGNORE INTO line VALUES (?, ?)", row).rowcount:
@@ -193,14 +194,14 @@ def _csv_rows(file: TextIO, kind: KeyKind) -> Iterator[tuple[int, dict[str, str]
     needed = kind.columns[-1]
     if needed not in header:
         raise _RowError(f"the header has no column '{needed}', found {', '.join(header) or 'nothing'}")
-    if twice := _doubled(header):
+    if twice := _first_duplicate(header):
         raise _RowError(f"the header has the column '{twice}' more than once")
     for row in reader:
         yield reader.line_num, row
 
 
 def _csv_fields(row: dict[str, str], kind: KeyKind) -> Mapping[str, Any]:
-    # DictReader has None for a value that is missing, and values that no column has under None.
+    # DictReader returns None for a missing value, and collects surplus values under the key None.
     if None in row or None in row.values():
         raise _RowError(f"expected {len(row.keys() - {None})} columns as in the header")
     keys = {name: row[name] for name in kind.columns if name in row}
@@ -227,14 +228,14 @@ def _json_fields(text: str, kind: KeyKind) -> Mapping[str, Any]:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if twice := _doubled(name for name, _ in pairs):
+    if twice := _first_duplicate(name for name, _ in pairs):
         raise _RowError(f"the key {twice[:80]!r} is in the object more than once")
     return dict(pairs)
 
 
-def _doubled(names: Iterable[str]) -> str | None:
+def _first_duplicate(names: Iterable[str]) -> str | None:
     return next((name for name, count in Counter(names).items() if count > 1), None)
 
 
 _FORMATS: Mapping[str, Any] = {".csv": (_csv_rows, _csv_fields), ".jsonl": (_json_rows, _json_fields)}
-"""For each format: what reads the rows with their lines, and what reads the fields of one row."""
+"""For each format: the function that reads rows with line numbers, and the function that reads one row."""

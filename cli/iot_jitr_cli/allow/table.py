@@ -1,4 +1,4 @@
-"""The allow list of a deployment: found through its stack, loaded, read and changed."""
+"""Finds the allow list of a deployment through its stack; loads, reads and changes it."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 
 BATCH = 25
-"""Items that BatchWriteItem takes (API reference)."""
+"""Maximum number of items of a BatchWriteItem (API reference)."""
 _WORKERS = 8
-"""Batches that are written at once."""
+"""Number of batches that are written in parallel."""
 _TRIES = 12
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 5.0
@@ -47,7 +47,7 @@ class AllowListTable:
     table: str
     kind: KeyKind
     only_ca: CaCertificateId | None
-    """The deployment's CA, if it has just one."""
+    """The deployment's CA, if it has exactly one."""
     pause: Callable[[float], None] = time.sleep
 
     @classmethod
@@ -55,7 +55,7 @@ class AllowListTable:
         """Find a deployment's allow list.
 
         Raises:
-            CliError: It was deployed without one.
+            CliError: The deployment has no allow list.
         """
         cas = deployment.cas
         return cls(
@@ -69,12 +69,12 @@ class AllowListTable:
         """Return the key of a device.
 
         Args:
-            text: The path of the device's certificate; or its key as the list has it; or, where devices are
-                listed by CA and serial number, the serial number alone.
-            ca_certificate_id: The CA of a serial number; may be None where the deployment has just one.
+            text: The path of the device's certificate, or its key in the list. If devices are listed by CA
+                and serial number, the serial number alone is also possible.
+            ca_certificate_id: The CA of a serial number; may be None if the deployment has exactly one CA.
 
         Raises:
-            WrongUseError: It is none of these.
+            WrongUseError: `text` has another format.
         """
         ca = ca_certificate_id or self.only_ca
         try:
@@ -94,14 +94,14 @@ class AllowListTable:
         return key_of(self.kind, certificate, CaCertificateId(ca or ""))
 
     def load(self, devices: Iterable[ListedDevice], on_loaded: Callable[[int], None]) -> None:
-        """List all devices; to list one again changes nothing.
+        """Add all devices to the list. Adding a device again with the same attributes changes nothing.
 
         Args:
-            devices: The devices; read as they are needed. None may come twice.
+            devices: The devices; they are read one by one. A device must not occur twice.
             on_loaded: Called with the number of devices of each batch that is written.
 
         Raises:
-            CliError: The table took no more for about a minute.
+            CliError: The table accepted no more items for about a minute.
         """
         remaining = iter(devices)
         with ThreadPoolExecutor(_WORKERS) as pool:
@@ -110,10 +110,10 @@ class AllowListTable:
                     on_loaded(written)
 
     def write(self, batch: Sequence[ListedDevice]) -> int:
-        """List up to 25 devices (BatchWriteItem) and return their number.
+        """Add up to 25 devices to the list (BatchWriteItem) and return their number.
 
         Raises:
-            CliError: The table took no more for about a minute.
+            CliError: The table accepted no more items for about a minute.
         """
         request: Any = {self.table: [{"PutRequest": {"Item": device.item}} for device in batch]}
         pause = _FIRST_PAUSE_SECONDS

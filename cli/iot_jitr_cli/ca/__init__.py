@@ -1,1 +1,1 @@
-"""CA certificates as AWS IoT holds them, and the two steps that register one whose key is offline."""
+"""CA certificates in AWS IoT, and the two steps that register a CA whose key is offline."""

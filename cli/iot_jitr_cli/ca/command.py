@@ -20,9 +20,9 @@ _DEFAULT_DAYS = 30
 
 
 class CaGroup(click.Group):
-    """Raises an error of the AWS SDK itself where the registry has nothing to add.
+    """Raises an error of the AWS SDK unchanged if the registry has nothing to add.
 
-    The remedies for a network or credentials are in one place for all commands (`session.explain`).
+    For all commands, `session.explain` has the fixes for network and credentials.
     """
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -115,9 +115,9 @@ def registration_code(*, as_json: bool) -> None:
 def sign_verification_command(  # noqa: PLR0913  a command's options are its arguments
     code: str, ca_cert: Path, ca_key: Path, target: Path | None, days: int, *, as_json: bool
 ) -> None:
-    """Sign a verification certificate, step two: on the machine that holds the CA's key. Needs no network.
+    """Sign a verification certificate, step two: on the machine that has the CA's key. Needs no network.
 
-    The command prompts for the passphrase of an encrypted key. Carry the result back; it is public.
+    The command prompts for the passphrase of an encrypted key. Copy the result to step three; it is public.
     """
     pem = sign_verification(
         code,
@@ -145,7 +145,7 @@ def enable(ca_id: str, *, as_json: bool) -> None:
     if found.ca.has_template:
         raise WrongUseError(
             f"CA certificate {found.ca.ca_id} has a provisioning template: AWS would activate its devices "
-            f"past every check; 'jitr ca show {found.ca.ca_id}' names the steps off it"
+            f"past every check; 'jitr ca show {found.ca.ca_id}' lists the steps to remove it"
         )
     _switch(registry, found, CaState(CaStatus.ACTIVE, AutoRegistration.ENABLE), as_json=as_json)
 
@@ -164,7 +164,7 @@ def _registry() -> CaRegistry:
 
 
 def _find(text: str) -> tuple[CaRegistry, CaReport]:
-    """The CA certificate whose id is `text`, or begins with it."""
+    """The CA certificate whose id is `text` or begins with `text`."""
     registry = _registry()
     return registry, report(registry, resolve(registry, text))
 

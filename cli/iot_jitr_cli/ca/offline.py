@@ -1,4 +1,4 @@
-"""Signs a verification certificate where the CA's key is: on a machine without a network."""
+"""Signs a verification certificate on the machine that has the CA's key; it needs no network."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -27,16 +27,16 @@ def sign_verification(
     """Make the verification certificate for `registration_code`, PEM.
 
     Args:
-        registration_code: What `jitr ca registration-code` printed, in the account and region where the CA is
-            going to be registered: 64 hexadecimal digits.
+        registration_code: The output of `jitr ca registration-code` in the account and region in which the CA
+            is registered afterwards: 64 hexadecimal digits.
         ca_certificate: File of the CA certificate, PEM or DER.
         ca_key: File of its private key, PEM or DER, encrypted or not.
-        validity: Until when it may be used to register the CA.
+        validity: The period in which it can be used to register the CA.
         ask_passphrase: Called if the key is encrypted.
 
     Raises:
-        WrongUseError: `registration_code` is none, AWS IoT would not take the CA certificate,
-            the key is another CA's, a file holds something else, or the passphrase is wrong.
+        WrongUseError: `registration_code` is not a registration code, AWS IoT does not accept the CA
+            certificate, the key belongs to another CA, a file has other content, or the passphrase is wrong.
     """
     if not registration_code.isalnum() or len(registration_code) != _CODE_LENGTH:
         raise WrongUseError(

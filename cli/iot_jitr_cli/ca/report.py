@@ -15,19 +15,19 @@ _FULL_ID = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class CaReport:
-    """A registered CA certificate, and what manages it."""
+    """A registered CA certificate, and the stack and resource that manage it."""
 
     ca: RegisteredCa
     managed_by: str | None
-    """The stack and resource that manage it; None for none."""
+    """The stack and resource that manage it; None if no stack manages it."""
     adopted: bool
-    """Whether its former state is restored when that resource is deleted."""
+    """Whether deleting that resource restores the former state of the CA certificate."""
 
     @property
     def steps_off_template(self) -> tuple[tuple[str, str], ...]:
-        """What to do so that this project decides about its devices: what for, and the command.
+        """The steps after which this project decides about the CA's devices: purpose and command of each.
 
-        Empty where it has no provisioning template. Devices that the template has activated stay active.
+        Empty if the CA has no provisioning template. Devices that the template has activated stay active.
         `removeAutoRegistration` of
         https://docs.aws.amazon.com/iot/latest/apireference/API_UpdateCACertificate.html
         """
@@ -58,7 +58,7 @@ def report(registry: CaRegistry, ca_id: CaCertificateId) -> CaReport:
     """Read one CA certificate and its tags.
 
     Raises:
-        WrongUseError: There is none with this id.
+        WrongUseError: There is no CA certificate with this id.
         RegistryError: AWS IoT did not answer.
     """
     try:
@@ -78,14 +78,14 @@ def report(registry: CaRegistry, ca_id: CaCertificateId) -> CaReport:
 
 
 def resolve(registry: CaRegistry, text: str) -> CaCertificateId:
-    """The id that is `text`, or begins with it.
+    """The id that is `text` or begins with `text`.
 
     Raises:
-        WrongUseError: No CA certificate's id begins so, or several do, or `text` is empty.
+        WrongUseError: No id or more than one id of a CA certificate begins with `text`, or `text` is empty.
     """
     text = text.lower()
     if not text:
-        # A shell variable that is not set begins every id: 'disable' would take it for the only CA.
+        # Every id begins with an empty text. With an unset shell variable, 'disable' would use the only CA.
         raise WrongUseError("found an empty id, expected one that 'jitr ca list' names, or its beginning")
     if _FULL_ID.fullmatch(text):
         return CaCertificateId(text)

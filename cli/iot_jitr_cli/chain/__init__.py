@@ -1,4 +1,4 @@
-"""Is this the file the device must present? The checks behind `jitr chain check`, for `jitr doctor` too."""
+"""Checks the file that a device must present, for `jitr chain check` and `jitr doctor`."""
 
 from iot_jitr_cli.chain.check import check_chain
 from iot_jitr_cli.chain.findings import ChainFinding, ChainReport, ChainStatus, CheckId

@@ -1,4 +1,4 @@
-"""All checks of one chain file; no call to AWS."""
+"""Runs all checks of one chain file, without a call to AWS."""
 
 from datetime import UTC, datetime
 
@@ -10,16 +10,16 @@ from iot_jitr_cli.pki.keys import UnreadableKeyError, load_key
 
 
 def check_chain(data: bytes, key_data: bytes | None = None, now: datetime | None = None) -> ChainReport:
-    """Check whether this is the chain file a device must present, and whether the key belongs to it.
+    """Check whether this is the chain file that a device must present, and whether the key belongs to it.
 
     Args:
         data: The chain file's content, PEM or DER.
         key_data: The private key file's content, PEM or DER; without it the key is not checked.
-        now: The time to check validity at; default: the machine's clock.
+        now: The time for the check of the validity; default: the machine's clock.
 
     Returns:
-        A finding for every check, in the order of `CheckId`, or for a file that cannot be read only that.
-        Whatever is wrong with the files is a finding, not an error.
+        A finding for every check, in the order of `CheckId`. For an unreadable file, that one finding only.
+        A problem with the files is a finding, not an error.
     """
     key, of_key = None, passed("a private key")
     if key_data is not None:

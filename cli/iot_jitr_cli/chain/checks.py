@@ -1,4 +1,4 @@
-"""The checks of a chain file, its certificates and its key: what each finds, and what to do about it."""
+"""The checks of a chain file, its certificates and its key. Each returns a finding and a fix."""
 
 import re
 from datetime import datetime
@@ -25,7 +25,7 @@ _JOIN = "cat device.pem ca.pem > device.chain.pem"
 _THING_NAME = re.compile(r"[a-zA-Z0-9:_-]{1,128}")
 
 Result = tuple[ChainStatus, str, str]
-"""ChainStatus, what was found, and what to do about it."""
+"""ChainStatus, evidence and fix."""
 
 
 def passed(found: str) -> Result:
@@ -39,7 +39,7 @@ def failed(found: str, fix: str) -> Result:
 
 
 def warning(found: str, fix: str) -> Result:
-    """It works, but should be fixed."""
+    """The check passed with a problem that should be fixed."""
     return ChainStatus.WARNING, found, fix
 
 
@@ -49,7 +49,7 @@ def not_checked(why: str) -> Result:
 
 
 def readable(chain: Chain) -> Result:
-    """Report the certificates that were read."""
+    """Report the number of certificates in the file."""
     count = len(chain.certificates)
     return passed(f"{count} certificate{'s' if count > 1 else ''} ({chain.encoding})")
 
@@ -57,7 +57,7 @@ def readable(chain: Chain) -> Result:
 def ca_included(chain: Chain) -> Result:
     """Check that the CA certificate is in the file.
 
-    AWS IoT Core also accepts a lone device certificate, but only from a client that sends SNI.
+    AWS IoT Core also accepts the device certificate alone, but only from a client that sends SNI.
     """
     device = chain.device
     if chain.ca is not None:
@@ -74,7 +74,7 @@ def ca_included(chain: Chain) -> Result:
 
 
 def order(chain: Chain) -> Result:
-    """Check that the device certificate comes first and its CA's second."""
+    """Check that the device certificate is the first, and the CA certificate the second."""
     expected = [chain.device, *([chain.ca] if chain.ca else [])]
     if list(chain.certificates[: len(expected)]) == expected:
         return passed("device certificate first" + (", then its CA's" if chain.ca else ""))
@@ -87,7 +87,7 @@ def order(chain: Chain) -> Result:
 
 
 def nothing_extra(chain: Chain, ca: Certificate) -> Result:
-    """Check that nothing but the two certificates is sent at every handshake."""
+    """Check that the file contains only the two certificates: it is sent at every handshake."""
     extra = list(chain.certificates)
     extra.remove(chain.device)
     extra.remove(ca)
@@ -106,7 +106,7 @@ def nothing_extra(chain: Chain, ca: Certificate) -> Result:
 
 
 def no_private_key(chain: Chain) -> Result:
-    """Check that the file contains nothing secret."""
+    """Check that the file contains no private key."""
     if not chain.holds_private_key:
         return passed("none")
     return warning(
@@ -116,7 +116,7 @@ def no_private_key(chain: Chain) -> Result:
 
 
 def not_a_ca(device: Certificate) -> Result:
-    """Check that the certificate to be presented is a device's."""
+    """Check that the first certificate is a device certificate, not a CA certificate."""
     if not is_ca(device):
         return passed(f"'{device.subject}'")
     return failed(
@@ -151,7 +151,7 @@ def signature(device: Certificate, ca: Certificate) -> Result:
 
 
 def validity(certificate: Certificate, now: datetime, renew: str) -> Result:
-    """Check that a certificate is within its validity; `renew` is what to do if it has ended."""
+    """Check that a certificate is within its validity period; `renew` is the fix if it has expired."""
     try:
         certificate.check_validity(now)
     except RefusedError as error:
@@ -177,7 +177,7 @@ def signature_algorithm(certificate: Certificate) -> Result:
 
 
 def client_use(device: Certificate) -> Result:
-    """Check that the key usages, where there are any, allow TLS clients (RFC 5280 section 4.2.1.12)."""
+    """Check that the key usages, if present, allow a TLS client (RFC 5280 section 4.2.1.12)."""
     try:
         check_key_usage(device)
     except RefusedError as error:
@@ -192,7 +192,7 @@ def client_use(device: Certificate) -> Result:
 
 
 def common_name(device: Certificate) -> Result:
-    """Check that the common name can be client id, topic level and policy variable, and a thing's name."""
+    """Check that the common name can be used as client id, topic level, policy variable and thing name."""
     try:
         name = check_common_name(device)
     except RefusedError as error:

@@ -1,4 +1,4 @@
-"""`jitr chain`: checks a chain file before a device presents it."""
+"""`jitr chain`: check a chain file before a device presents it."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ _COLUMN = max(len(check) for check in CheckId)
 _ANSWERS = {
     ExitCode.OK: "yes: a device can present this file",
     ExitCode.NO: "no: fix what is marked ✗",
-    ExitCode.UNDETERMINED: "cannot tell: what is marked ? could not be checked",
+    ExitCode.UNDETERMINED: "undetermined: the checks marked ? could not be made",
 }
 
 

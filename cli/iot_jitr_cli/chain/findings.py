@@ -7,18 +7,18 @@ from iot_jitr_cli.console import ExitCode
 
 
 class CheckId(StrEnum):
-    """The checks, in the order they are shown. Values are a stable interface: added to, never renamed."""
+    """The checks, in the order of the output. Values are a stable interface: added, but never renamed."""
 
     READABLE = "chain.readable"
     """The file contains X.509 certificates, PEM or DER."""
     CA_INCLUDED = "chain.ca_included"
     """The CA certificate that signed the device certificate is in the file."""
     ORDER = "chain.order"
-    """The device certificate comes first, its CA's second (RFC 8446 section 4.4.2)."""
+    """The device certificate is the first, the CA certificate the second (RFC 8446 section 4.4.2)."""
     NOTHING_EXTRA = "chain.nothing_extra"
-    """No certificate beyond those two."""
+    """The file contains only these two certificates."""
     NO_PRIVATE_KEY = "chain.no_private_key"
-    """The file, which is sent to others, contains no private key."""
+    """The file contains no private key: its content is sent to others."""
     NOT_A_CA = "device.not_a_ca"
     """The device certificate is not a CA's."""
     ISSUER = "device.issuer"
@@ -28,21 +28,21 @@ class CheckId(StrEnum):
     VALIDITY = "device.validity"
     """The device certificate is within its validity period."""
     KEY_ALGORITHM = "device.key_algorithm"
-    """AWS IoT Core supports the device's kind of key."""
+    """AWS IoT Core supports the key type of the device certificate."""
     SIGNATURE_ALGORITHM = "device.signature_algorithm"
-    """AWS IoT Core supports the algorithm the device certificate is signed with."""
+    """AWS IoT Core supports the signature algorithm of the device certificate."""
     CLIENT_USE = "device.client_use"
-    """The device certificate may be used by a TLS client."""
+    """The key usages of the device certificate allow a TLS client."""
     COMMON_NAME = "device.common_name"
-    """The common name serves as client id and in policy variables."""
+    """The common name can be used as client id and in policy variables."""
     CA_MAY_SIGN = "ca.may_sign"
     """The CA certificate allows signing certificates."""
     CA_VALIDITY = "ca.validity"
     """The CA certificate is within its validity period."""
     CA_KEY_ALGORITHM = "ca.key_algorithm"
-    """AWS IoT Core supports the CA's kind of key."""
+    """AWS IoT Core supports the key type of the CA certificate."""
     CA_SIGNATURE_ALGORITHM = "ca.signature_algorithm"
-    """AWS IoT Core supports the algorithm the CA certificate is signed with."""
+    """AWS IoT Core supports the signature algorithm of the CA certificate."""
     KEY_READABLE = "key.readable"
     """The key file contains a private key."""
     KEY_MATCHES = "key.matches"
@@ -54,16 +54,16 @@ class ChainStatus(StrEnum):
 
     PASSED = "passed"
     FAILED = "failed"
-    """The device cannot connect, or not with every client or broker."""
+    """The device cannot connect, or cannot connect with some clients or brokers."""
     WARNING = "warning"
-    """It works, but not well or not everywhere."""
+    """The file works, but with a disadvantage or with a limitation."""
     NOT_CHECKED = "not_checked"
-    """The check could not be made, because something it depends on is missing or broken."""
+    """The check could not be made, because its input is missing or cannot be read."""
 
 
 @dataclass(frozen=True)
 class ChainFinding:
-    """The result of one check: what was found and, unless it passed, what to do."""
+    """The result of one check: the evidence and, unless the check passed, the fix."""
 
     id: CheckId
     status: ChainStatus
@@ -78,7 +78,7 @@ class ChainReport:
     findings: tuple[ChainFinding, ...]
 
     def __getitem__(self, check: CheckId) -> ChainFinding:
-        """The finding of one check; `KeyError` if it was not made (no key given, file unreadable)."""
+        """The finding of one check; `KeyError` if the check was not made (no key given, file unreadable)."""
         return {finding.id: finding for finding in self.findings}[check]
 
     @property

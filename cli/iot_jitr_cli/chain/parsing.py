@@ -1,4 +1,4 @@
-"""A chain file's certificates, and which of them is the device's and which its CA's."""
+"""Reads the certificates of a chain file, and finds the device certificate and the CA certificate."""
 
 import re
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Chain:
     holds_private_key: bool
     device: Certificate
     ca: Certificate | None
-    """The certificate that signed the device's, or at least bears its issuer's name, or `None`."""
+    """The certificate that signed the device certificate, or else one with the issuer's name, or `None`."""
 
     @property
     def pem(self) -> str:
@@ -46,10 +46,10 @@ class Chain:
 
 
 def parse_chain(data: bytes, key: "PrivateKey | None" = None) -> Chain:
-    """Read a chain file, PEM or DER (one certificate after another), in whatever order.
+    """Read a chain file, PEM or DER (one certificate after another), in any order.
 
-    The device's certificate is not a CA's, if there is such a one, and the one of `key`, if that is there;
-    of several, the first.
+    The device certificate is one that is not a CA certificate, if the file has such a certificate. Of these
+    it is the one that belongs to `key`, if there is one, else the first.
 
     Raises:
         UnreadableChainError: The file does not contain X.509 certificates.
@@ -79,7 +79,7 @@ def is_ca(certificate: Certificate) -> bool:
 
 
 def extension(certificate: Certificate, kind: type[ExtensionKind]) -> ExtensionKind | None:
-    """An extension of the certificate; `None` if it has none of this kind, or none that can be read."""
+    """An extension of the certificate; `None` if the extension is missing or cannot be parsed."""
     try:
         return certificate.x509.extensions.get_extension_for_class(kind).value
     except (x509.ExtensionNotFound, *UNREADABLE):
@@ -87,7 +87,7 @@ def extension(certificate: Certificate, kind: type[ExtensionKind]) -> ExtensionK
 
 
 def signed(ca: Certificate, certificate: Certificate) -> bool:
-    """Whether `ca` is the certificate's issuer by name and signature."""
+    """Whether `ca` issued the certificate: the name matches and the signature verifies."""
     try:
         certificate.check_issued_by(ca)
     except RefusedError:
@@ -99,7 +99,7 @@ def has_key(certificate: Certificate, key: "PrivateKey") -> bool:
     """Whether `key` is the certificate's private key."""
     try:
         return certificate.x509.public_key() == key.public_key()
-    except (UnsupportedAlgorithm, ValueError):  # a public key that the library cannot read is not this key
+    except (UnsupportedAlgorithm, ValueError):  # a public key that the library cannot parse is another key
         return False
 
 
@@ -120,7 +120,7 @@ def _ca_of(device: Certificate, certificates: tuple[Certificate, ...]) -> Certif
 
 
 def _pem_elements(data: bytes) -> list[bytes]:
-    # Cut at each beginning, so that a block without an end is not skipped but refused.
+    # The data is split at each begin line, so a block without an end line is an error.
     elements = [block for block in _BEGINNING.split(data) if block.startswith(_LABELS)]
     if not elements:
         what = "a private key" if _PRIVATE_KEY in data else "PEM of another kind"

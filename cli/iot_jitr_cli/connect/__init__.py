@@ -1,4 +1,4 @@
-"""How a device connects, as `jitr connect` runs it; the demonstration and the tests use it too.
+"""Connects a device, for `jitr connect`, the demonstration and the tests.
 
 Example:
     ```python

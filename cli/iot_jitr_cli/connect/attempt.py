@@ -1,4 +1,4 @@
-"""One attempt: TCP, TLS, CONNECT, subscribe, publish one message, get it back, disconnect; or TLS alone."""
+"""One attempt: TCP, TLS, CONNECT, subscribe, publish one message, receive it, disconnect; or TLS alone."""
 
 import socket
 import time
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 _AT_LEAST_ONCE = 1
 _NOT_AUTHORIZED = 135
-"""The reason code paho makes of CONNACK 5, "not authorized" (MQTT 3.1.1 section 3.2.2.3)."""
+"""The reason code to which paho maps CONNACK 5, "not authorized" (MQTT 3.1.1 section 3.2.2.3)."""
 _POLL = 0.1
-"""Seconds to wait for the socket before looking at the clock again."""
+"""Seconds to wait for the socket before the clock is read again."""
 _KEEP_ALIVE = 30
 _AWAITED = {
     Step.CONNECTED: "CONNACK",
@@ -33,23 +33,23 @@ _AWAITED = {
     Step.PUBLISHED: "PUBACK",
     Step.RECEIVED: "the message",
 }
-"""The packet with which each step is done."""
+"""The packet that completes each step."""
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """What the device does once it is connected."""
+    """The MQTT exchange after the connect: subscribe, publish one message, receive it."""
 
     client_id: str
     topic: str
-    """Subscribed, and published to."""
+    """The topic that the device subscribes to and publishes to."""
     payload: bytes
     publish_to: str | None = None
-    """Another topic to publish to; then the message does not come back."""
+    """Another topic to publish to. If it is set, the device does not receive its message."""
 
 
 class Attempt:
-    """One connection, driven by its own loop in the caller's thread. Use once."""
+    """One connection, with its own network loop in the caller's thread. An instance is used once."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class Attempt:
         client.on_log = self._log
 
     def run(self, endpoint: "Endpoint", timeout: float) -> Failure | None:
-        """Connect and do the exchange within `timeout` seconds; return why it failed, or `None`."""
+        """Connect and do the exchange within `timeout` seconds; return the failure, or `None`."""
         deadline = self._clock() + timeout
         self._client.connect_timeout = timeout
         try:
@@ -86,7 +86,7 @@ class Attempt:
         except OSError as error:
             return failure_from(error)
         while not self._ended:
-            # Before the socket is read: an answer that has arrived counts, however late it is read.
+            # The clock is read before the socket: an answer that has arrived counts, even if read late.
             over = self._clock() > deadline
             if self._client.loop(_POLL) != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 connected = Step.CONNECTED in self._done
@@ -101,7 +101,7 @@ class Attempt:
 
     @property
     def _target(self) -> str:
-        """Where the message is published to."""
+        """The topic to which the message is published."""
         return self._exchange.publish_to or self._exchange.topic
 
     @property
@@ -147,27 +147,28 @@ class Attempt:
         if message.payload != self._exchange.payload or Step.RECEIVED in self._done:
             return
         self._done.add(Step.RECEIVED)
-        # The message may overtake its own PUBACK; the timeline keeps the order of the steps.
+        # The message may arrive before its own PUBACK; the timeline keeps the order of the steps.
         if Step.PUBLISHED in self._done:
             self._on_step(Step.RECEIVED, f"from {self._exchange.topic}")
 
     def _log(self, _client: Client, _data: object, level: int, text: str) -> None:
-        # Only here does paho name the error that ended the connection.
+        # Only this log line of paho contains the error that ended the connection.
         if level == LogLevel.MQTT_LOG_ERR and self._failure is None:
             self._failure = alert_in(text)
 
 
 def probe(endpoint: "Endpoint", context: "ssl.SSLContext", *, limit: float, wait: float) -> Failure | None:
-    """Do the handshake and send nothing; return why the server closed, or `None` if it did not.
+    """Do the handshake and send nothing; return the reason if the server closes the connection, else `None`.
 
-    A server may close without an answer, because of the certificate or because of the CONNECT. A handshake
-    without a CONNECT registers nothing; a server that closes after it refuses the certificate.
+    A server may close a connection without an answer, because of the certificate or because of the CONNECT.
+    A handshake without a CONNECT registers nothing. If the server closes after it, the server refuses the
+    certificate.
 
     Args:
         endpoint: The server.
-        context: With the device's certificate.
+        context: The TLS context with the device's certificate.
         limit: Seconds that connecting, and each step of the handshake, may take.
-        wait: Seconds after the handshake in which a server that refuses the certificate closes.
+        wait: Seconds after the handshake within which a server closes if it refuses the certificate.
     """
     try:
         with (

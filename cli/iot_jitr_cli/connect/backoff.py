@@ -1,4 +1,4 @@
-"""Waiting between attempts: exponential, jittered, and never more than one CONNECT a second."""
+"""Exponential backoff with jitter between attempts, with at most one CONNECT a second."""
 
 import random
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ ONE_CONNECT_A_SECOND = 1.0
 
 @dataclass(frozen=True)
 class Backoff:
-    """Random waits, in seconds, from `shortest` to a limit that doubles with each attempt up to `longest`.
+    """Random delays, in seconds, from `shortest` to a limit that doubles with each attempt up to `longest`.
 
-    Random, so that a fleet that comes up together does not come back together; beginning at a second, so
-    that no two CONNECTs of one client id are closer than AWS IoT Core allows.
+    The delays are random, so that devices that start together do not reconnect together. The shortest delay
+    is one second, because AWS IoT Core allows one CONNECT a second for each client id.
     """
 
     shortest: float = ONE_CONNECT_A_SECOND
@@ -23,7 +23,7 @@ class Backoff:
             raise ValueError(f"expected 0 < shortest <= longest, found {self.shortest} and {self.longest}")
 
     def wait_after(self, attempt: int) -> float:
-        """Draw the wait after attempt number `attempt` (counted from 1), in seconds."""
-        # The exponent is capped because a float overflows where the range has long reached `longest`.
+        """Return a random delay after attempt number `attempt` (counted from 1), in seconds."""
+        # The exponent is limited, because the float overflows at a high attempt number.
         top = min(self.longest, self.shortest * 2.0 ** min(attempt, 32))
-        return random.uniform(self.shortest, top)  # noqa: S311  spreads load, guards nothing
+        return random.uniform(self.shortest, top)  # noqa: S311  spreads load, not a secret

@@ -1,4 +1,4 @@
-"""Why a connection failed, from what the socket, TLS and MQTT report."""
+"""The cause of a failed connection, from the errors of the socket, TLS and MQTT."""
 
 import re
 import socket
@@ -9,13 +9,13 @@ from typing import Self
 
 
 class Cause(StrEnum):
-    """Why an attempt ended before the message came back. Values are a stable interface."""
+    """The cause if an attempt ends before the message is received. Values are a stable interface."""
 
     explanation: str
-    """What it means and what to do, in one line."""
+    """The meaning of the cause and its fix, in one line."""
 
     def __new__(cls, value: str, explanation: str) -> Self:
-        """A member, from its value and its explanation."""
+        """Make a member from its value and its explanation."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.explanation = explanation
@@ -59,7 +59,7 @@ class Cause(StrEnum):
         "no answer in time; for a message to come back, the policy must allow iot:Receive",
     )
 
-    # No trusted endpoint answered, so there is no answer about the device.
+    # No trusted endpoint answered, so the result for the device is unknown.
     NAME_NOT_FOUND = "name_not_found", "the host name is not known: check --endpoint and the network"
     CONNECTION_REFUSED = (
         "connection_refused",
@@ -78,11 +78,11 @@ class Cause(StrEnum):
         "server_name_mismatch",
         "the server's certificate is for another host name: check --endpoint",
     )
-    NOT_TLS = "not_tls", "no TLS with what listens there: check --endpoint and its port"
+    NOT_TLS = "not_tls", "the endpoint does not support TLS: check --endpoint and its port"
 
     @property
     def permanent(self) -> bool:
-        """Whether trying again cannot help."""
+        """Whether every further attempt would fail too."""
         return self in {Cause.SERVER_NOT_TRUSTED, Cause.SERVER_NAME_MISMATCH, Cause.NOT_TLS}
 
     @property
@@ -98,19 +98,19 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True)
 class Failure:
-    """A cause with what was seen."""
+    """A cause with its evidence."""
 
     cause: Cause
     seen: str = ""
 
     @property
     def text(self) -> str:
-        """One line: what was seen, what it means, what to do."""
+        """One line: meaning, fix and evidence."""
         return f"{self.cause.explanation} ({self.seen})" if self.seen else self.cause.explanation
 
 
 def failure_from(error: OSError) -> Failure:
-    """The cause of the error that connecting raised."""
+    """The cause for an error that was raised during the connect."""
     if isinstance(error, ssl.SSLCertVerificationError):
         mismatch = error.verify_code in _NAME_MISMATCH
         cause = Cause.SERVER_NAME_MISMATCH if mismatch else Cause.SERVER_NOT_TRUSTED
@@ -124,10 +124,10 @@ def failure_from(error: OSError) -> Failure:
 
 
 def alert_in(text: str) -> Failure | None:
-    """The cause in a message that quotes a TLS alert; `None` if it quotes none.
+    """The cause in a message that contains a TLS alert; `None` if the message contains none.
 
-    With TLS 1.3 a client receives the refusal of its certificate only after its side of the handshake, when
-    it first reads (RFC 8446 section 4.4.2.4).
+    With TLS 1.3 a client completes its side of the handshake first. It receives the refusal of its
+    certificate at its first read (RFC 8446 section 4.4.2.4).
 
     >>> alert_in("failed to receive on socket: [SSL: TLSV1_ALERT_UNKNOWN_CA] tlsv1 alert unknown ca").seen
     'TLS alert: unknown ca'

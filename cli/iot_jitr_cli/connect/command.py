@@ -1,4 +1,4 @@
-"""`jitr connect`: connect as a device does, with the timeline."""
+"""`jitr connect`: connect as a device does, and print the timeline."""
 
 import os
 from pathlib import Path
@@ -38,7 +38,7 @@ _STYLES = {Step.REFUSED: "yellow", Step.FAILED: "red", Step.WAITING: "dim", Step
 @stack_option
 @click.option("--client-id", help="Default: the certificate's common name.")
 @click.option(
-    "--topic", default=DEFAULT_TOPIC, show_default=True, help="Where one message is published and awaited."
+    "--topic", default=DEFAULT_TOPIC, show_default=True, help="Topic of the message to publish and receive."
 )
 @click.option(
     "--timeout",
@@ -46,7 +46,7 @@ _STYLES = {Step.REFUSED: "yellow", Step.FAILED: "red", Step.WAITING: "dim", Step
     default=DEFAULT_TIMEOUT,
     show_default=True,
     metavar="S",
-    help="No further attempt after so many seconds.",
+    help="Seconds after which no further attempt begins.",
 )
 @json_option
 def connect(  # noqa: PLR0913  a command's options are its arguments
@@ -61,9 +61,9 @@ def connect(  # noqa: PLR0913  a command's options are its arguments
     timeout: float,
     as_json: bool,
 ) -> ExitCode:
-    """Connect as a device does: be refused, wait, connect again, publish one message and get it back.
+    """Connect as a device does: be refused, wait, connect again, publish one message and receive it.
 
-    Prints the timeline. Exits 0 (connected and published), 1 (refused until the time-out), 3 (could not tell:
+    Prints the timeline. Exits 0 (connected and published), 1 (refused until the time-out), 3 (undetermined:
     endpoint unreachable or not trusted).
     """
     credentials = Credentials.load(chain_file, key_file)
@@ -92,13 +92,13 @@ def timeline_line(event: TimelineEvent) -> Text:
 
 
 def _iot() -> "IoTClient":
-    from iot_jitr_cli.session import aws_session  # noqa: PLC0415  not needed, and slow, where it is given
+    from iot_jitr_cli.session import aws_session  # noqa: PLC0415  slow, and unused if an endpoint is given
 
     return aws_session().client("iot")
 
 
 def _guarded_domain(stack_name: str) -> str | None:
-    """Name of the domain configuration of the stack's connect guard; `None` where it cannot be found."""
+    """Name of the domain configuration of the stack's connect guard; `None` if it cannot be found."""
     from iot_jitr_cli.session import aws_session  # noqa: PLC0415  see above
 
     try:
@@ -106,7 +106,7 @@ def _guarded_domain(stack_name: str) -> str | None:
     except NoDeploymentError:
         return None
     except ClientError as error:
-        # A caller that may read the account's endpoint only connects there.
+        # If the caller may not read the stack, the device connects to the account's own endpoint.
         if error_code(error) in DENIED:
             return None
         raise

@@ -1,4 +1,4 @@
-"""What the device presents: its chain file and private key, prepared for TLS."""
+"""The chain file and the private key that a device presents, prepared for TLS."""
 
 import socket
 import ssl
@@ -32,8 +32,8 @@ class Credentials:
         """Read both files, PEM or DER.
 
         Raises:
-            WrongUseError: One cannot be read, or the key is not that of the first certificate, which TLS
-                presents.
+            WrongUseError: A file cannot be read, or the key does not belong to the first certificate, which
+                TLS presents.
         """
         key = load_key(key_file.read_bytes())
         chain = parse_chain(chain_file.read_bytes(), key)
@@ -46,7 +46,7 @@ class Credentials:
 
     @classmethod
     def of(cls, identity: "DeviceIdentity") -> "Credentials":
-        """What a device of the kit presents: its chain file and its key."""
+        """The credentials of a device of the kit: its chain file and its key."""
         return cls(parse_chain(identity.chain_pem.encode(), identity.key), identity.key)
 
     @property
@@ -54,7 +54,7 @@ class Credentials:
         """The certificate's common name, the default client id.
 
         Raises:
-            WrongUseError: It has none.
+            WrongUseError: The certificate has no common name.
         """
         names = self.chain.certificates[0].common_names
         if not names:
@@ -62,17 +62,17 @@ class Credentials:
         return names[0]
 
     def tls_context(self, endpoint: Endpoint) -> ssl.SSLContext:
-        """A TLS client context: chain and key presented, server and its name verified, TLS 1.2 or newer.
+        """A TLS client context (TLS 1.2 or newer) with chain and key; it verifies the server and its name.
 
         Raises:
-            UnreadableChainError: The endpoint's CA file holds no certificates.
+            UnreadableChainError: The endpoint's CA file contains no certificates.
         """
         trusted = parse_chain(endpoint.ca_file.read_bytes()).pem if endpoint.ca_file else None
         context = ssl.create_default_context(cadata=trusted)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if endpoint.port == HTTPS_PORT:
             context.set_alpn_protocols([_MQTT_OVER_443])
-        # The ssl module reads client certificates and keys from files only, and only PEM.
+        # The ssl module reads client certificates and keys only from PEM files.
         with tempfile.TemporaryDirectory(prefix="jitr-") as directory:
             file = Path(directory) / "identity.pem"
             write_private(file, key_pem(self.key) + self.chain.pem.encode())
@@ -83,7 +83,7 @@ class Credentials:
 
 
 def _send_name(context: ssl.SSLContext, server_name: str) -> None:
-    """Let every client socket of a context send and verify this name, whatever host it connects to."""
+    """Make every client socket of a context send and verify this name instead of the host's name."""
     wrap = context.wrap_socket
 
     def wrap_socket(sock: socket.socket, **options: Any) -> ssl.SSLSocket:

@@ -21,20 +21,20 @@ if TYPE_CHECKING:
     from iot_jitr_cli.connect.endpoint import Endpoint
 
 ATTEMPT_TIMEOUT = 10.0
-"""Seconds one attempt may take at most."""
+"""Maximum duration of one attempt, in seconds."""
 LAST_ATTEMPT_TIMEOUT = 2.0
-"""Seconds that an attempt gets even if it begins when the time-out is nearly over."""
+"""Minimum time limit of an attempt, in seconds, even if the time-out ends earlier."""
 PROBE_WAIT = 2.0
-"""Seconds after the TLS handshake in which a server that refuses the certificate closes."""
+"""Seconds after the TLS handshake within which a server closes if it refuses the certificate."""
 DEFAULT_TIMEOUT = 60.0
 """Seconds to keep trying."""
 DEFAULT_TOPIC = "devices/{client_id}/hello"
-"""Within what the default device policy allows: everything below `devices/<client id>/`."""
+"""The default device policy allows this topic: it allows everything below `devices/<client id>/`."""
 
 
 @dataclass(frozen=True)
 class Device:
-    """A device, its endpoint, and how long it tries to connect.
+    """A device, its endpoint, and the time limit of its attempts to connect.
 
     Raises:
         WrongUseError: No message can be published to the topic (MQTT 3.1.1 section 4.7.1).
@@ -62,19 +62,19 @@ def connect(
     stop: threading.Event | None = None,
     clock: "Callable[[], float]" = time.monotonic,
 ) -> ConnectResult:
-    """Connect one device, in the caller's thread; several devices take a thread each.
+    """Connect one device, in the caller's thread. Several devices need one thread each.
 
     Args:
         device: The device.
-        on_event: Called with each step as it happens, in this thread.
-        stop: Set it, from another thread, to stop the device; it ends after the attempt it is in.
-        clock: Seconds since any moment; the device's time-out is measured by it.
+        on_event: Called in this thread with each step, at the time of the step.
+        stop: Set by another thread to stop the device after its current attempt.
+        clock: Returns seconds since any fixed moment; it measures the device's time-out.
 
     Returns:
-        How it ended, with all events. A refusal is a result, not an error.
+        The result with all events. A refusal is a result, not an error.
 
     Raises:
-        UnreadableChainError: The endpoint's CA file holds no certificates.
+        UnreadableChainError: The endpoint's CA file contains no certificates.
     """
     return _Connecting(device, on_event, stop or threading.Event(), clock).run()
 
@@ -109,9 +109,9 @@ class _Connecting:
                 return Ending.PUBLISHED
             self._record(Step.REFUSED if failure.cause.answered else Step.FAILED, failure.text, failure.cause)
             backoff = self._device.backoff
-            if failure.cause.permanent or self._left < backoff.shortest:
+            if failure.cause.permanent or self._time_left < backoff.shortest:
                 return self._give_up(failure)
-            wait = min(backoff.wait_after(self._attempt), self._left)
+            wait = min(backoff.wait_after(self._attempt), self._time_left)
             self._record(Step.WAITING, f"{wait:.1f} s")
             self._stop.wait(wait)
         return Ending.STOPPED
@@ -119,11 +119,11 @@ class _Connecting:
     def _try_once(self) -> "Failure | None":
         device = self._device
         self._record(Step.CONNECTING, f"{device.client_id} to {device.endpoint}")
-        # Random, so that a message of an earlier attempt does not count.
+        # The payload is random, so that a message of an earlier attempt does not match.
         payload = f'{{"hello": "{secrets.token_hex(8)}"}}'.encode()
         exchange = Exchange(device.client_id, device.topic.replace("{client_id}", device.client_id), payload)
         attempt = Attempt(exchange, self._context, self._record, self._clock)
-        return attempt.run(device.endpoint, max(LAST_ATTEMPT_TIMEOUT, min(ATTEMPT_TIMEOUT, self._left)))
+        return attempt.run(device.endpoint, max(LAST_ATTEMPT_TIMEOUT, min(ATTEMPT_TIMEOUT, self._time_left)))
 
     def _give_up(self, failure: "Failure") -> Ending:
         if failure.cause is Cause.CLOSED_WITHOUT_CONNACK:
@@ -136,12 +136,12 @@ class _Connecting:
         return Ending.REFUSED if answered else Ending.UNREACHABLE
 
     @property
-    def _left(self) -> float:
+    def _time_left(self) -> float:
         return self._device.timeout - (self._clock() - self._began)
 
     def _record(self, step: Step, detail: str, cause: Cause | None = None) -> None:
         elapsed = self._clock() - self._began
-        # By the same clock, so that an adjustment of the system's time leaves the events in their order.
+        # All times use the same clock, so an adjustment of the system's time does not change the order.
         at = self._began_at + timedelta(seconds=elapsed)
         event = TimelineEvent(step, at, round(elapsed, 3), self._attempt, detail, cause)
         self._events.append(event)

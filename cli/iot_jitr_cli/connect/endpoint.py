@@ -1,4 +1,4 @@
-"""The MQTT endpoint that a device connects to: given, or the account's own."""
+"""The MQTT endpoint that a device connects to: given by the caller, or the account's own."""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
@@ -19,20 +19,20 @@ R = TypeVar("R")
 
 MQTT_TLS_PORT = 8883
 HTTPS_PORT = 443
-"""AWS IoT Core also serves MQTT here, if the client selects it by ALPN."""
+"""AWS IoT Core also serves MQTT on this port, if the client selects MQTT by ALPN."""
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """An MQTT endpoint that speaks TLS."""
+    """An MQTT endpoint with TLS."""
 
     host: str
     port: int = MQTT_TLS_PORT
     ca_file: "Path | None" = None
-    """CA certificates the server is verified with, PEM or DER; `None`: the system's."""
+    """CA certificates for the verification of the server, PEM or DER; `None`: the system's."""
     server_name: str | None = None
-    """The name that is sent (SNI) and verified where DNS does not resolve it, as in the local cloud; `None`:
-    the host."""
+    """The name that is sent (SNI) and verified instead of the host, if DNS cannot resolve that name, as in
+    the local cloud; `None`: the host."""
 
     @classmethod
     def parse(cls, text: str, ca_file: "Path | None" = None) -> "Endpoint":
@@ -42,13 +42,13 @@ class Endpoint:
         8883
 
         Raises:
-            WrongUseError: It is something else.
+            WrongUseError: `text` has another format.
         """
         wrong = WrongUseError(f"endpoint '{text}': expected HOST or HOST:PORT, without a scheme or path")
         try:
             parts = urlsplit(f"//{text}")
             port = parts.port
-            # A name that DNS cannot encode fails in the resolver, and not with an OSError.
+            # For a name that DNS cannot encode, the resolver raises an error that is not an OSError.
             (parts.hostname or "").encode("idna")
         except ValueError as error:
             raise wrong from error
@@ -69,19 +69,19 @@ def find_endpoint(
     iot: "Callable[[], IoTClient]",
     domain_configuration: "Callable[[], str | None]" = lambda: None,
 ) -> Endpoint:
-    """The endpoint that was given, else the environment's, else the guarded domain's, else the account's own.
+    """Return the given endpoint, else the environment's, else the guarded domain's, else the account's own.
 
     Args:
-        given: What the caller named.
-        ca_file: CA certificates the server is verified with.
-        environ: The environment variables, of which `jitr lab env` exports `JITR_MQTT_HOST`, `JITR_MQTT_PORT`
-            and, for a domain with a connect guard, `JITR_MQTT_SERVER_NAME`.
-        iot: Makes the client, where one is needed.
-        domain_configuration: Returns the name of the domain configuration that a connect guard watches; None
-            without a guard.
+        given: The endpoint that the caller gave.
+        ca_file: CA certificates for the verification of the server.
+        environ: The environment variables. `jitr lab env` exports `JITR_MQTT_HOST`, `JITR_MQTT_PORT` and, for
+            a domain with a connect guard, `JITR_MQTT_SERVER_NAME`.
+        iot: Makes the AWS IoT client, if it is needed.
+        domain_configuration: Returns the name of the domain configuration with a connect guard; None without
+            a guard.
 
     Raises:
-        WrongUseError: One of the first two does not name an endpoint.
+        WrongUseError: The given endpoint or the environment's is invalid.
     """
     if given:
         return Endpoint.parse(given, ca_file)
@@ -101,7 +101,7 @@ def domain_name(iot: "IoTClient", domain_configuration: str) -> str:
 
 
 def endpoint_options(command: "Callable[P, R]") -> "Callable[P, R]":
-    """Give a command `--endpoint` and `--ca-file`; they arrive as `endpoint` and `ca_file`."""
+    """Add `--endpoint` and `--ca-file` to a command, as its arguments `endpoint` and `ca_file`."""
     endpoint = click.option(
         "--endpoint",
         metavar="HOST[:PORT]",

@@ -1,4 +1,4 @@
-"""A device that connects once and stays connected, to see when its connection ends."""
+"""A device that connects once and stays connected, to measure when its connection ends."""
 
 import threading
 import time
@@ -15,14 +15,14 @@ _KEEP_ALIVE = 30
 
 
 class OpenSession:
-    """One connection, served by a thread of its own. It is not made again when it ends.
+    """One connection with its own thread. It is not opened again after its end.
 
     Attributes:
         closed_at: When the connection ended, in seconds since 1970; None while it is open.
     """
 
     def __init__(self, credentials: Credentials, client_id: str) -> None:
-        """Prepare it; `open_session` opens it."""
+        """Prepare the connection; `open_session` opens it."""
         self.closed_at: float | None = None
         self._answered, self._closed = threading.Event(), threading.Event()
         self._open = False
@@ -58,7 +58,7 @@ class OpenSession:
         return self._closed.wait(timeout)
 
     def close(self) -> None:
-        """Close it from the device's side."""
+        """Close the connection from the device's side."""
         self._client.disconnect()
         self._client.loop_stop()
 

@@ -1,4 +1,4 @@
-"""What happens when a device connects: typed events, in order, and how it ended."""
+"""The timeline of a device that connects: typed events, in order, and the ending."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,11 +13,11 @@ class Step(StrEnum):
     CONNECTING = "connecting"
     """An attempt begins: TCP, TLS, CONNECT."""
     REFUSED = "refused"
-    """The endpoint answered and refused the device; its cause is the event's."""
+    """The endpoint answered and refused the device; the event has the cause."""
     FAILED = "failed"
-    """The endpoint was not reached, or is not trusted; its cause is the event's."""
+    """The endpoint was not reached, or is not trusted; the event has the cause."""
     WAITING = "waiting"
-    """Backing off before the next attempt."""
+    """Backoff before the next attempt."""
     PROBED = "probed"
     """The TLS handshake alone, at the end: it shows whether the certificate or the CONNECT is refused."""
     CONNECTED = "connected"
@@ -27,20 +27,20 @@ class Step(StrEnum):
     PUBLISHED = "published"
     """PUBACK: one message is published there."""
     RECEIVED = "received"
-    """That message came back."""
+    """The device received that message."""
 
 
 class Ending(StrEnum):
-    """How it ended. Values are a stable interface."""
+    """The ending of a timeline. Values are a stable interface."""
 
     PUBLISHED = "published"
-    """Connected, subscribed, published, and the message came back."""
+    """The device connected, subscribed, published, and received its message."""
     REFUSED = "refused"
     """The endpoint answered, but within the time-out the device could not connect and publish."""
     UNREACHABLE = "unreachable"
-    """No attempt got an answer from a trusted endpoint, so there is no answer about the device."""
+    """No trusted endpoint answered any attempt, so the result for the device is unknown."""
     STOPPED = "stopped"
-    """The caller stopped it."""
+    """The caller stopped the device."""
 
 
 @dataclass(frozen=True)
@@ -49,20 +49,20 @@ class TimelineEvent:
 
     step: Step
     at: datetime
-    """When, in UTC."""
+    """The time, in UTC."""
     elapsed: float
     """Seconds since the first attempt began."""
     attempt: int
-    """Which attempt, counted from 1."""
+    """The number of the attempt, counted from 1."""
     detail: str
-    """One line for a person."""
+    """One line of text."""
     cause: Cause | None = None
-    """Why, for `REFUSED` and `FAILED`, and `PROBED` if the certificate is refused."""
+    """The cause, for `REFUSED` and `FAILED`, and for `PROBED` if the certificate is refused."""
 
 
 @dataclass(frozen=True)
 class ConnectResult:
-    """How connecting ended, with the timeline."""
+    """The ending of the connect, with the timeline."""
 
     client_id: str
     ending: Ending
@@ -70,10 +70,10 @@ class ConnectResult:
 
     @property
     def attempts(self) -> int:
-        """How many attempts were made."""
+        """The number of attempts."""
         return max((event.attempt for event in self.events), default=0)
 
     @property
     def last_cause(self) -> Cause | None:
-        """Why the last attempt that did not get through did not; `None` if every one did."""
+        """The cause of the last failed attempt; `None` if no attempt failed."""
         return next((event.cause for event in reversed(self.events) if event.cause), None)

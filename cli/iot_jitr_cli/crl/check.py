@@ -1,4 +1,4 @@
-"""Is this certificate revoked? The check of the deployed functions, with files."""
+"""Checks with CRL files whether a certificate is revoked, by the code of the deployed functions."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -21,11 +21,11 @@ class Verdict(StrEnum):
     """The command's result; a stable interface."""
 
     GOOD = "good"
-    """On none of the CRLs that cover it."""
+    """No CRL that covers the certificate lists it."""
     REVOKED = "revoked"
-    """On one of them, for good or on hold."""
+    """A CRL that covers the certificate lists it: revoked for good, or on hold."""
     UNUSABLE = "unusable"
-    """No usable CRL covers it."""
+    """No usable CRL covers the certificate."""
 
 
 _VERDICTS = {
@@ -37,15 +37,15 @@ _VERDICTS = {
 
 @dataclass(frozen=True)
 class CheckedCrl:
-    """What the engine makes of one CRL."""
+    """The result of the revocation engine for one CRL."""
 
     file: Path
     usable: bool
     detail: str
     rejection: RejectionReason | None = None
-    """Why it is not usable."""
+    """The reason why the CRL is unusable."""
     source: str | None = None
-    """Where the rule is written that it breaks."""
+    """The source of the rule that the CRL violates."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class CheckReport:
     detail: str
     serial_number: str
     reason: str | None
-    """Why it is revoked, as RFC 5280 names it."""
+    """The revocation reason, by its name in RFC 5280."""
     crls: list[CheckedCrl]
 
 
@@ -74,7 +74,7 @@ def check(certificate: Certificate, ca: Certificate, crls: Sequence[Path], at: d
     with TemporaryDirectory(prefix="jitr-crl-") as folder:
         path = Path(folder) / "index.sqlite"
         with IndexBuilder(path, ca, at) as builder:
-            checked = [_take(builder, file) for file in crls]
+            checked = [_add_crl(builder, file) for file in crls]
             builder.finish(CaCertificateId(ca.fingerprint))
         try:
             with closing(Index.open(path)) as index:
@@ -90,7 +90,7 @@ def check(certificate: Certificate, ca: Certificate, crls: Sequence[Path], at: d
     return CheckReport(verdict, detail, certificate.serial_number, reason, checked)
 
 
-def _take(builder: IndexBuilder, file: Path) -> CheckedCrl:
+def _add_crl(builder: IndexBuilder, file: Path) -> CheckedCrl:
     try:
         in_force = builder.add_crl(file.read_bytes(), Origin(str(file)))
     except UnusableCrlError as error:

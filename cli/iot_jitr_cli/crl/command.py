@@ -1,4 +1,4 @@
-"""`jitr crl`: its command line."""
+"""The command line of `jitr crl`."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,7 +41,7 @@ def crl() -> None:
     "--crl", "crl_files", required=True, multiple=True, type=FILE, help="A CRL of that CA; repeatable."
 )
 @click.option(
-    "--at", metavar="TIME", type=Moment(), help="ISO 8601, UTC unless it names an offset; now if left out."
+    "--at", metavar="TIME", type=Moment(), help="ISO 8601, UTC unless it has an offset; default: now."
 )
 @json_option
 def check_command(
@@ -49,8 +49,8 @@ def check_command(
 ) -> ExitCode:
     """Check whether CERT is revoked: good (0), revoked (1), or no CRL usable for it (3).
 
-    The same engine decides in the deployed functions. Files may be PEM or DER, of any CA. Nothing is sent
-    or fetched.
+    The deployed functions use the same check. Files may be PEM or DER, of any CA. Nothing is sent or
+    fetched.
     """
     report = check(
         read_certificate(certificate_file),
@@ -70,7 +70,7 @@ def check_command(
 
 @crl.command()
 @click.argument("ca")
-@click.option("--dry-run", is_flag=True, help="Name the devices that would be revoked; confirm nothing.")
+@click.option("--dry-run", is_flag=True, help="List the devices that would be revoked; confirm nothing.")
 @click.option("--yes", is_flag=True, help="Confirm without a question.")
 @stack_option
 @json_option
@@ -78,8 +78,8 @@ def confirm(ca: str, stack_name: str, *, dry_run: bool, yes: bool, as_json: bool
     """Confirm a CRL that has tripped the mass-revocation limit.
 
     CA is the name of a CA in the configuration, or the id of its certificate. A CRL that would revoke or
-    suspend an unusual share of a CA's devices waits until a person has looked at it. Exits 1 if none waits,
-    or if the question whether it is intended is answered with no.
+    suspend an unusual share of a CA's devices waits for the confirmation of an operator. Exits 1 if no CRL
+    waits, or if the operator's answer is no.
     """
     session = aws_session()
     confirmation = Confirmation(session, find_deployment(session, stack_name))
@@ -115,4 +115,4 @@ def _is_intended(tripped: Tripped, *, as_json: bool) -> bool:
     if as_json:
         raise WrongUseError("--json has no questions: check with --dry-run, then confirm with --yes")
     err.print(str(tripped), markup=False)
-    return click.confirm("Have you looked at the CRL, and is this intended?", err=True)
+    return click.confirm("Have you checked the CRL, and is this intended?", err=True)

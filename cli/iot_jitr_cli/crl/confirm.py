@@ -1,4 +1,4 @@
-"""CRLs that have tripped the mass-revocation limit: what they would revoke, and confirming them."""
+"""CRLs that have tripped the mass-revocation limit: list the devices that they would revoke, and confirm."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class ListedDevice:
     serial_number: str | None
     state: State | None
     reason: str
-    """As RFC 5280 names it."""
+    """The revocation reason, by its name in RFC 5280."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ class Tripped:
     ca_certificate_id: CaCertificateId
     index_version: str
     devices: int
-    """How many it would revoke or suspend."""
+    """Number of devices that it would revoke or suspend."""
     fleet: int
-    """How many are in service."""
+    """Number of devices in service."""
     confirmed: bool
 
     def __str__(self) -> str:
@@ -55,17 +55,17 @@ class Tripped:
 
 @dataclass(frozen=True)
 class Confirmation:
-    """Shows what has tripped the limit, and confirms it."""
+    """Shows the CRL that has tripped the limit, and confirms it."""
 
     session: "boto3.Session"
     deployment: "Deployment"
 
     def tripped(self, name: str) -> Tripped | None:
-        """Return what has tripped the limit of a CA, None if nothing has.
+        """Return the CRL that has tripped the limit of a CA; None if the limit is not tripped.
 
         Raises:
             WrongUseError: The deployment has no such CA.
-            CliError: It has no ledger.
+            CliError: The deployment has no ledger.
         """
         ca = self._ca(name)
         state = self._states.read(ca.certificate_id)
@@ -82,10 +82,10 @@ class Confirmation:
         )
 
     def devices(self, tripped: Tripped) -> list[ListedDevice]:
-        """Return the devices that would be revoked or suspended, found as the sweep does.
+        """Return the devices that would be revoked or suspended, by the same search as the sweep's.
 
         Raises:
-            CliError: An index is not kept any more.
+            CliError: A necessary index is no longer stored.
         """
         ca = tripped.ca_certificate_id
         waiting = self._states.read(ca).tripped
@@ -102,10 +102,10 @@ class Confirmation:
                 raise CliError(f"an index of CA {tripped.ca} is not kept any more: {error}") from error
 
     def confirm(self, tripped: Tripped) -> None:
-        """Confirm it; the sweep's next run, within a minute, begins to revoke.
+        """Confirm the CRL. The sweep's next run, within a minute, begins to revoke.
 
         Raises:
-            NotTrippedError: Another index waits by now, or none.
+            NotTrippedError: Meanwhile another index waits for confirmation, or none.
         """
         self._states.confirm(tripped.ca_certificate_id, tripped.index_version)
 

@@ -1,1 +1,1 @@
-"""`jitr demo`: just-in-time registration in one run, on a local cloud of its own."""
+"""`jitr demo`: just-in-time registration in one run, on its own local cloud."""

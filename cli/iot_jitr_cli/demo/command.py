@@ -12,14 +12,14 @@ from iot_jitr_cli.demo.model import Demo
 from iot_jitr_cli.demo.story import run_demo
 from iot_jitr_cli.demo.view import Picture, summary
 
-_FEWEST_DEVICES = 2
-"""One that is admitted and one that is on the CRL."""
-_MOST_DEVICES = 100
+_MIN_DEVICES = 2
+"""Minimum: one device that is admitted, and one that is on the CRL."""
+_MAX_DEVICES = 100
 _FRAMES_PER_SECOND = 12
 
 
 @click.command()
-@click.option("--devices", type=click.IntRange(_FEWEST_DEVICES, _MOST_DEVICES), default=5, show_default=True)
+@click.option("--devices", type=click.IntRange(_MIN_DEVICES, _MAX_DEVICES), default=5, show_default=True)
 @click.option(
     "--connect-guard",
     is_flag=True,
@@ -38,7 +38,7 @@ def demo(devices: int, *, connect_guard: bool, as_json: bool) -> ExitCode:
         print_json(shown.as_document())
     elif out.is_terminal:
         picture = Picture(shown, out)
-        # The last frame is drawn in full; until then a fleet may be longer than the screen.
+        # Only the last frame is drawn in full, because a fleet may need more lines than the screen has.
         with Live(
             get_renderable=picture.draw,
             console=out,

@@ -1,4 +1,4 @@
-"""The demonstration's devices: each runs what `jitr connect` runs, in its own thread."""
+"""The demonstration's devices: each runs the code of `jitr connect`, in its own thread."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -17,14 +17,14 @@ from iot_jitr_cli.connect import (
 from iot_jitr_cli.pki.device import DeviceIdentity
 
 _TIMEOUT = 300.0
-"""Seconds that a device keeps trying; some two are needed."""
+"""Seconds after which a device makes no further attempt; about two seconds are needed."""
 _LONGEST_BACKOFF = 2.0
-"""Seconds; a demonstration must not wait a quarter of a minute."""
+"""Longest backoff in seconds: 15 seconds would be too long for a demonstration."""
 _IN_TLS = {Cause.CERTIFICATE_REJECTED, Cause.CLOSED_IN_HANDSHAKE}
 
 
 class ConnectingDevice(threading.Thread):
-    """A device that connects, and connects again, until it has published or is stopped."""
+    """A device that connects repeatedly until it has published or is stopped."""
 
     def __init__(
         self,
@@ -34,15 +34,15 @@ class ConnectingDevice(threading.Thread):
         refusals: int | None = None,
         on_event: Callable[[TimelineEvent], None] = lambda _event: None,
     ) -> None:
-        """Prepare it; `start` begins.
+        """Prepare the device; `start` begins.
 
         Args:
             identity: Its certificate and key.
             endpoint: The broker.
-            refusals: It stops by itself after so many; None: it goes on.
+            refusals: Number of refusals after which it stops; None: no limit.
             on_event: Called in its own thread with each event of its timeline.
         """
-        # A daemon, so that a device which waits for the network does not hold up the end.
+        # A daemon thread: a device that waits for the network must not delay the end of the process.
         super().__init__(daemon=True)
         credentials = Credentials.of(identity)
         self.name = credentials.common_name
@@ -61,12 +61,12 @@ class ConnectingDevice(threading.Thread):
         self._result = connect(self._device, self._record, self._stop_now)
 
     def stop(self) -> None:
-        """End it after its current attempt."""
+        """Stop the device after its current attempt."""
         self._stop_now.set()
 
     def result(self) -> ConnectResult:
-        """Wait until it has ended, and return how."""
-        # In slices, so that Ctrl-C interrupts it.
+        """Wait until the thread has ended, and return its result."""
+        # The wait has short time limits, so that Ctrl-C interrupts it.
         while self.is_alive():
             self.join(0.2)
         if self._result is None:
@@ -74,7 +74,7 @@ class ConnectingDevice(threading.Thread):
         return self._result
 
     def last(self, step: Step) -> float:
-        """When this step happened last, in seconds since 1970; 0 if it has not."""
+        """Time of the last event with this step, in seconds since 1970; 0 if there is none."""
         return max((event.at.timestamp() for event in tuple(self.events) if event.step is step), default=0.0)
 
     def _record(self, event: TimelineEvent) -> None:
@@ -85,7 +85,7 @@ class ConnectingDevice(threading.Thread):
 
 
 def results(devices: Sequence[ConnectingDevice]) -> list[ConnectResult]:
-    """Start all at once, and wait until each has ended."""
+    """Start all devices together, and wait until each has ended."""
     try:
         for device in devices:
             device.start()
@@ -96,17 +96,17 @@ def results(devices: Sequence[ConnectingDevice]) -> list[ConnectResult]:
 
 
 def refused_first(result: ConnectResult) -> bool:
-    """Whether the first answer was a refusal."""
+    """Whether the endpoint's first answer was a refusal."""
     answers = [event.step for event in result.events if event.step in (Step.REFUSED, Step.CONNECTED)]
     return answers[:1] == [Step.REFUSED]
 
 
 def always_refused(result: ConnectResult) -> bool:
-    """Whether it was refused at least once and never connected."""
+    """Whether the device was refused at least once and never connected."""
     steps = {event.step for event in result.events}
     return Step.REFUSED in steps and Step.CONNECTED not in steps
 
 
 def where_refused(result: ConnectResult) -> str:
-    """Where it was refused the last time, in words."""
+    """The step at which the device was refused the last time, in words."""
     return "refused in the TLS handshake" if result.last_cause in _IN_TLS else "refused at the connect"

@@ -1,4 +1,4 @@
-"""What a demonstration shows: steps, devices, and whether everything was as expected."""
+"""The content of a demonstration: steps, devices and expectations."""
 
 import threading
 import time
@@ -9,18 +9,18 @@ from enum import StrEnum
 
 
 class Mark(StrEnum):
-    """A point on a device's way, in the order in which it is reached."""
+    """A stage of a device, in chronological order."""
 
     REGISTERED = "registered"
-    """AWS IoT Core has the certificate: the first CONNECT registered it, and was refused."""
+    """The first CONNECT registered the certificate in AWS IoT Core, and was refused."""
     PENDING = "pending"
-    """The pipeline has the event and validates the certificate."""
+    """The pipeline has received the event and validates the certificate."""
     ACTIVATED = "activated"
     """All checks passed; the policy is attached and the certificate is ACTIVE."""
     CONNECTED = "connected"
     """CONNACK: the device is connected."""
     PUBLISHED = "published"
-    """Its first message is acknowledged and came back."""
+    """The device's first message is acknowledged, and the device has received it."""
 
 
 @dataclass
@@ -30,7 +30,7 @@ class DeviceProgress:
     name: str
     certificate_id: str
     marks: dict[Mark, float] = field(default_factory=dict)
-    """Seconds since all devices began to connect, for each mark reached so far."""
+    """For each mark reached so far: seconds since the devices began to connect."""
 
 
 @dataclass
@@ -39,9 +39,9 @@ class RefusedDevice:
 
     name: str
     about: str
-    """What is wrong with it, in a few words."""
+    """The defect of the device, in a few words."""
     reason: str | None = None
-    """The reason of the refusal, as the system reports it; None until then."""
+    """The reason of the refusal, as the system reports it; None before the refusal."""
 
 
 @dataclass
@@ -51,7 +51,7 @@ class Step:
     title: str
     detail: str = ""
     seconds: float | None = None
-    """How long it took; None while it runs."""
+    """The duration; None while the step runs."""
     started_at: float = field(default_factory=time.time)
     """Seconds since 1970."""
 
@@ -63,36 +63,36 @@ class Expectation:
     claim: str
     met: bool
     seen: str = ""
-    """What was seen instead."""
+    """The observation, if the claim was not met."""
 
 
 @dataclass
 class Demo:
-    """The state of a demonstration. Its methods change it from any thread, one change at a time."""
+    """The state of a demonstration. Its methods are thread-safe."""
 
     preparation: list[Step] = field(default_factory=list)
     devices: list[DeviceProgress] = field(default_factory=list)
     refused: list[RefusedDevice] = field(default_factory=list)
     revocation: list[Step] = field(default_factory=list)
-    """How an active device loses its access."""
+    """The steps in which an active device loses its access."""
     expectations: list[Expectation] = field(default_factory=list)
     clean_up: list[Step] = field(default_factory=list)
     seconds: float | None = None
-    """How long the whole took; None before its end."""
+    """The duration of the demonstration; None before its end."""
     on_change: Callable[[str | None], object] = lambda _line: None
-    """Called after each change, with the line that reports it if there is one."""
+    """Called after each change, with the line that reports the change, if there is one."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def all_published_after(self) -> float | None:
-        """Seconds from the first connect until the last device had published; None while one has not."""
+        """Seconds from the first connect until all devices had published; None before that."""
         published = [device.marks.get(Mark.PUBLISHED) for device in self.devices]
         reached = [seconds for seconds in published if seconds is not None]
         return max(reached) if reached and len(reached) == len(published) else None
 
     @property
     def succeeded(self) -> bool:
-        """Whether the end was reached and every expectation was met."""
+        """Whether the demonstration is complete and every expectation was met."""
         return self.seconds is not None and all(expectation.met for expectation in self.expectations)
 
     def as_document(self) -> dict[str, object]:
@@ -102,7 +102,7 @@ class Demo:
 
     @contextmanager
     def step(self, title: str, steps: list[Step] | None = None) -> Iterator[Step]:
-        """A step of `steps` (default: the preparation), timed; its result is its `detail`."""
+        """Add a timed step to `steps` (default: the preparation); its result is its `detail`."""
         step, began = Step(title), time.monotonic()
         with self._lock:
             (self.preparation if steps is None else steps).append(step)
@@ -113,23 +113,23 @@ class Demo:
             self.on_change(f"{title:<24} {step.seconds:6.2f} s  {step.detail}")
 
     def mark(self, device: DeviceProgress, mark: Mark, seconds: float) -> None:
-        """A device reached `mark`, `seconds` after all began; reported once for each mark."""
+        """Record that a device reached `mark`, `seconds` after the start; each mark is reported once."""
         with self._lock:
             if mark not in device.marks:
                 device.marks[mark] = max(0.0, seconds)
                 self.on_change(f"{device.name:<24} {device.marks[mark]:6.2f} s  {mark.value}")
 
     def refuse(self, device: RefusedDevice, reason: str) -> None:
-        """Record why a device is refused."""
+        """Record the reason why a device is refused."""
         with self._lock:
             device.reason = reason
             self.on_change(f"{device.name:<24} {device.about}: {reason}")
 
     def expect(self, claim: str, *, met: bool, seen: str = "") -> None:
-        """Record a claim, whether it was met, and what was seen."""
+        """Record a claim, whether it was met, and the observation."""
         with self._lock:
             self.expectations.append(Expectation(claim, met, seen))
 
     def expect_all(self, claim: str, found: int, wanted: int) -> None:
-        """Record a claim about `wanted` devices of which `found` fulfil it."""
+        """Record a claim about `wanted` devices; `found` devices fulfil it."""
         self.expect(f"{wanted} of {wanted} {claim}", met=found == wanted, seen=f"{found} of {wanted}")

@@ -1,4 +1,4 @@
-"""The demonstration's pipeline: the records of all its devices, and the CA's CRL."""
+"""The demonstration's pipeline: the records of all devices, and the CA's CRL."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -25,32 +25,32 @@ class DemoPipeline(Pipeline):
 
     revocations: RevocationList
     timeout: float = 180.0
-    """Two seconds are needed, and a minute more where the sweep runs already."""
+    """Two seconds are needed, and one minute more if the sweep is already running."""
     interval: float = 0.1
 
     def marks(
         self, certificate_ids: "Collection[CertificateId]"
     ) -> "Iterator[tuple[CertificateId, Mark, float]]":
-        """Certificate, mark and time (seconds since 1970) of all that is on record so far."""
+        """Certificate, mark and time (seconds since 1970) of all marks recorded so far."""
         created = {each["certificateId"]: each["creationDate"].timestamp() for each in self._registered()}
         for certificate_id in set(certificate_ids) & created.keys():
             yield certificate_id, Mark.REGISTERED, created[certificate_id]
         for certificate_id, row in self.ledger.rows(certificate_ids).items():
-            # The queue's clock has whole milliseconds, AWS IoT's has more.
+            # The time stamps of the queue have millisecond precision, those of AWS IoT a higher one.
             seen_at = max(row.first_seen_at / 1000, created.get(certificate_id, 0.0))
             yield certificate_id, Mark.PENDING, seen_at
             if row.state is State.ACTIVATED:
                 yield certificate_id, Mark.ACTIVATED, row.decided_at / 1000
 
     def statuses(self) -> dict[str, str]:
-        """The status of every certificate registered under the CA, by its id."""
+        """The status of every certificate that is registered under the CA, by certificate id."""
         return {each["certificateId"]: each["status"] for each in self._registered()}
 
     def revoke(self, identity: "DeviceIdentity", reason: "x509.ReasonFlags") -> str | None:
         """Revoke a device's certificate and upload the CA's next CRL, as a CA does.
 
         Returns:
-            The version of the index in force, which `wait_for_index` waits to see replaced.
+            The version of the index in force; `wait_for_index` waits until it is replaced.
         """
         self.revocations.revoke(identity.certificate.x509.serial_number, reason)
         replaced = self._index_version()
@@ -64,7 +64,7 @@ class DemoPipeline(Pipeline):
         """Wait until the index of this version (None: no index) is replaced.
 
         Raises:
-            CliError: That took too long.
+            CliError: The index was not replaced within the time limit.
         """
         if not self.wait_until(lambda: self._index_version() != replaced):
             raise CliError(
@@ -78,7 +78,7 @@ class DemoPipeline(Pipeline):
         certificate_id = iot.register_certificate(
             certificatePem=identity.certificate.pem, caCertificatePem=identity.ca.pem, status="INACTIVE"
         )["certificateId"]
-        # AWS has no such call; the local cloud takes it.
+        # AWS has no such call; the local cloud accepts it.
         iot.update_certificate(certificateId=certificate_id, newStatus="PENDING_ACTIVATION")
         self.send_event(certificate_id)
 

@@ -1,4 +1,4 @@
-"""The scenes: devices that are admitted, devices that are refused, an active device that is revoked."""
+"""The scenes: devices are admitted, devices are refused, and an active device is revoked."""
 
 import threading
 import time
@@ -38,15 +38,15 @@ from iot_jitr_runtime.outcomes import Reason
 
 FOREIGN, EXPIRED = "foreign", "expired"
 _REFUSALS = 2
-"""A device that must be refused tries so often."""
+"""Number of attempts of a device that must be refused."""
 _WATCH_INTERVAL = 0.15
 _SEEN_BY_DEVICE = {Step.CONNECTED: Mark.CONNECTED, Step.RECEIVED: Mark.PUBLISHED}
-"""Marks that only the device itself sees."""
+"""Marks that only the device itself can report."""
 
 
 @dataclass
 class Script:
-    """Plays the scenes, and records each expectation and whether it was met."""
+    """Runs the scenes, and records each expectation and whether it was met."""
 
     demo: Demo
     broker: Endpoint
@@ -54,8 +54,8 @@ class Script:
     ca: DevelopmentCa
 
     def admit(self, identities: Sequence[DeviceIdentity], listed: DeviceIdentity) -> None:
-        """All devices connect at once; `listed`, whose certificate is on the CRL, is refused."""
-        # Only a domain with a connect guard has its own name.
+        """Connect all devices together; `listed`, whose certificate is on the CRL, must be refused."""
+        # Only a domain with a connect guard has its own server name.
         guarded = self.broker.server_name is not None
         on_crl = ConnectingDevice(listed, self.broker, refusals=_REFUSALS if guarded else None)
         refused = self._add_refused(on_crl.name, "signed by our CA, and on its revocation list")
@@ -76,7 +76,7 @@ class Script:
             shown[certificate.fingerprint] = device
             devices.append(ConnectingDevice(identity, self.broker, on_event=self._marks_of(device, began)))
         demo.devices += shown.values()
-        with self._watching(shown, began):
+        with self._polling_records(shown, began):
             ended = results(devices)
         statuses, count = self.pipeline.statuses(), len(devices)
         demo.expect_all(
@@ -126,7 +126,7 @@ class Script:
         )
 
     def refuse(self) -> None:
-        """A device of a foreign CA and one whose certificate has expired connect, and are refused."""
+        """Connect a device of a foreign CA and a device with an expired certificate; both must be refused."""
         foreign = DevelopmentCa.create("another company's CA").issue(DeviceSpec(FOREIGN))
         expired = self.ca.issue(DeviceSpec(EXPIRED, validity=Validity.expired()))
         shown_foreign = self._add_refused(FOREIGN, "signed by a CA that is not registered")
@@ -138,7 +138,7 @@ class Script:
         self.demo.refuse(shown_foreign, f"{where_refused(result_foreign)}; AWS IoT never registered it")
         self._expect_refused("the foreign device was refused each time", result_foreign)
         self.demo.expect("the foreign certificate was never registered", met=not registered)
-        # The broker refuses it; to show the pipeline's own check, it is registered past the broker.
+        # The broker refuses the device. A call registers the certificate, to show the pipeline's check.
         self.pipeline.register_pending(expired)
         certificate_id = expired.certificate.fingerprint
         row = self.pipeline.wait_until(lambda: _decided(self.pipeline.row(certificate_id)))
@@ -157,7 +157,7 @@ class Script:
         )
 
     def revoke(self, revoked: DeviceIdentity, others: Sequence[DeviceIdentity]) -> None:
-        """Revoke an active device by a new CRL and nothing else; the others stay active."""
+        """Revoke an active device only by a new CRL; the other devices stay active."""
         with self._connected(revoked) as session:
             self._revoke(revoked, session)
         with self.demo.step("next connect", self.demo.revocation) as step:
@@ -177,7 +177,7 @@ class Script:
 
     @contextmanager
     def _connected(self, device: DeviceIdentity) -> Iterator[OpenSession]:
-        """An admitted device that connects and stays."""
+        """An admitted device that connects and stays connected."""
         credentials = Credentials.of(device)
         with open_session(
             credentials, self.broker, credentials.common_name, self.pipeline.timeout
@@ -222,7 +222,7 @@ class Script:
         return mark
 
     @contextmanager
-    def _watching(self, devices: dict[CertificateId, DeviceProgress], began: float) -> Iterator[None]:
+    def _polling_records(self, devices: dict[CertificateId, DeviceProgress], began: float) -> Iterator[None]:
         """Read the records repeatedly, in a thread, and once more at the end."""
         over = threading.Event()
 
@@ -247,7 +247,7 @@ def _decided(row: Row | None) -> Row | None:
 
 
 def _reason(row: Row | None, states: set[State]) -> tuple[Reason | None, str]:
-    """Why the pipeline refuses a certificate: the reason, and the detail beside it in the ledger."""
+    """The reason why the pipeline refuses a certificate, and the reason with its detail in the ledger."""
     if row is None or row.state not in states or row.reason is None:
         return None, "no decision"
     return row.reason, row.detail or str(row.reason)

@@ -1,4 +1,4 @@
-"""The demonstration from beginning to end: local cloud, CA, stack, the scenes, and everything removed."""
+"""The demonstration from beginning to end: local cloud, CA, stack, the scenes and the clean-up."""
 
 import time
 from collections.abc import Iterator
@@ -21,10 +21,10 @@ from iot_jitr_cli.pki.revocation_list import RevocationList
 
 
 def run_demo(folder: Path, count: int, demo: Demo, *, connect_guard: bool = False) -> None:
-    """Run the demonstration with `count` devices in `folder`, which is removed unless something went wrong.
+    """Run the demonstration with `count` devices in `folder`; the folder is removed unless an error occurs.
 
-    The last device is on the CRL from the beginning, the first one is put on it at the end. With a connect
-    guard all connect to the domain that it watches. Whatever happens, the local cloud is stopped.
+    The last device is on the CRL from the beginning; the first one is added to the CRL at the end. With a
+    connect guard, all devices connect to the guarded domain. The local cloud is stopped in any case.
 
     Raises:
         JitrError: The local cloud or the stack did not start, or the local cloud ended.
@@ -41,7 +41,7 @@ def run_demo(folder: Path, count: int, demo: Demo, *, connect_guard: bool = Fals
 def _local_cloud(folder: Path, demo: Demo) -> Iterator[Lab]:
     lab = None
     try:
-        # It has to be stopped from the moment it runs: Ctrl-C may come at once.
+        # From here on the local cloud must be stopped, even if Ctrl-C is pressed at once.
         with demo.step("local cloud") as step:
             lab = Lab.start(folder, owner=this_process())
             step.detail = f"MiniStack at {lab.ministack.url}, IAM enforced"
@@ -49,7 +49,7 @@ def _local_cloud(folder: Path, demo: Demo) -> Iterator[Lab]:
             yield lab
     except BaseException as error:
         if lab is not None:
-            # The logs contain the cause, unless it was Ctrl-C.
+            # The logs contain the cause of an error, unless the cause is Ctrl-C.
             (lab.stop_and_keep_logs if isinstance(error, Exception) else lab.stop)()
         raise
     with demo.step("local cloud stopped", demo.clean_up) as step:

@@ -1,4 +1,4 @@
-"""What the demonstration prints: one picture on a terminal, lines elsewhere."""
+"""The output of the demonstration: one picture on a terminal, else lines."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -16,7 +16,7 @@ _TITLE_WIDTH = 24
 
 
 def summary(demo: Demo) -> list[str]:
-    """What was expected, whether it was met, and the result."""
+    """The expectations, whether each was met, and the result."""
     return [f"{'ok' if each.met else 'NOT MET'}: {_claim(each)}" for each in demo.expectations] + [
         result(demo)
     ]
@@ -32,7 +32,7 @@ def result(demo: Demo) -> str:
 
 
 class Picture:
-    """Draws a demonstration, with signs that the terminal can show."""
+    """Draws a demonstration, with symbols that the terminal can show."""
 
     def __init__(self, demo: Demo, console: Console, clock: Callable[[], float] = time.time) -> None:
         plain = console.options.ascii_only
@@ -42,7 +42,7 @@ class Picture:
         self._spinner = Spinner("line" if plain else "dots", style="cyan")
 
     def draw(self) -> RenderableType:
-        """What a terminal shows at this moment."""
+        """The picture at this moment."""
         demo = self._demo
         blocks = (
             self._grid(map(self._step, demo.preparation)),
@@ -63,7 +63,7 @@ class Picture:
 
     @staticmethod
     def _grid(rows: Iterable[Sequence[RenderableType]]) -> Table:
-        """Rows that begin with a sign."""
+        """Rows that begin with a symbol."""
         table = Table.grid(padding=(0, 2))
         table.add_column(width=2)
         for row in rows:

@@ -1,4 +1,4 @@
-"""One device to diagnose: what the caller states about it, and what AWS has about it."""
+"""One device to diagnose: the caller's input and the device's data in AWS."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -35,21 +35,21 @@ _CLOCKS = timedelta(seconds=5)
 
 @dataclass(frozen=True)
 class Subject:
-    """What the caller states about the device."""
+    """The caller's input about the device."""
 
     certificate_id: CertificateId
     chain: "Chain | None" = None
-    """The certificates of its chain file; None: only the certificate's id is known."""
+    """The certificates of its chain file; None if only the certificate's id is known."""
     key_file: bytes | None = None
-    """Its private key's file."""
+    """The content of its private key file."""
     endpoint: str | None = None
-    """Host name the device connects to, without a port."""
+    """Host name that the device connects to, without a port."""
     sends_sni: bool | None = None
     """None: unknown."""
     client_id: str | None = None
-    """What it connects as; None: as its common name."""
+    """Its client id; None: its common name."""
     clock: datetime | None = None
-    """What its clock shows now."""
+    """The present time of its clock."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Registered:
 
 
 class Case:
-    """Everything that more than one check reads; no call is made before. Each may raise `CannotTellError`."""
+    """Values for several checks. Each is read at its first use, and may raise `CannotTellError`."""
 
     def __init__(
         self, session: "boto3.Session", stack_name: str, subject: Subject, now: datetime | None = None
@@ -84,7 +84,7 @@ class Case:
 
     @reading("sts:GetCallerIdentity")
     def _identity(self) -> Any:
-        """Every caller may make this call, and its response has the time of AWS's clock."""
+        """The response of GetCallerIdentity: it needs no permission, and it has the time of AWS's clock."""
         return self.session.client("sts").get_caller_identity()
 
     @property
@@ -97,7 +97,7 @@ class Case:
 
     @property
     def time(self) -> datetime:
-        """The time at AWS, whose clock decides about validity; the caller's where AWS does not answer."""
+        """The time of AWS's clock, which decides about validity; the caller's time if AWS does not answer."""
         try:
             date = self._identity["ResponseMetadata"]["HTTPHeaders"].get("date")
         except CannotTellError:
@@ -133,7 +133,7 @@ class Case:
 
     @reading("iot:DescribeCACertificate")
     def report(self) -> "ChainReport":
-        """What `jitr chain check` finds in the device's files, or in the certificate as AWS IoT has it."""
+        """The findings of `jitr chain check` for the device's files, or for the certificate from AWS IoT."""
         chain = self.subject.chain
         if chain is not None:
             return check_chain(chain.pem.encode(), self.subject.key_file, self.time)
@@ -155,7 +155,7 @@ class Case:
 
     @property
     def ca(self) -> RegisteredCa | None:
-        """The CA that AWS IoT names for a registered certificate; else the registered CA that signed it."""
+        """The CA in AWS IoT's description of the certificate; else the registered CA that signed it."""
         return self._issuer[0]
 
     @property
@@ -182,20 +182,20 @@ class Case:
 
     @property
     def deployed_ca(self) -> DeployedCa | None:
-        """The CA as one of this deployment's, None where it is not."""
+        """The CA as a part of this deployment; None if it is not a part of it."""
         found, deployed = self.ca, self.pipeline.deployment.cas
         return next((each for each in deployed if found and each.certificate_id == found.ca_id), None)
 
     @reading("iot:GetTopicRule")
     def rule(self) -> "TopicRuleTypeDef | None":
-        """The CA's topic rule as AWS IoT describes it, None where there is none."""
+        """The CA's topic rule as AWS IoT describes it; None if there is none."""
         ca, iot = self.deployed_ca, self.session.client("iot")
         if ca is None:
             return None
         try:
             return iot.get_topic_rule(ruleName=ca.rule)["rule"]
         except iot.exceptions.UnauthorizedException as error:
-            # AWS IoT returns it for a missing rule too; for a missing permission, the message says so.
+            # AWS IoT returns this error for a missing rule too; only its message shows a missing permission.
             if "not authorized to perform" in str(error):
                 raise
             return None
@@ -211,7 +211,7 @@ class Case:
 
     @reading("dynamodb:GetItem")
     def row(self) -> Row | None:
-        """The ledger's row, None where no event about the certificate reached the activator."""
+        """The ledger's row; None if no event about the certificate reached the activator."""
         table = self.pipeline.output(Output.LEDGER_TABLE)
         return Ledger(self.session.client("dynamodb"), table).row(self.subject.certificate_id)
 
@@ -226,7 +226,7 @@ class Case:
 
     @reading("s3:GetObject")
     def revocation(self) -> Verdict | None:
-        """The pipeline's verdict by the CA's CRL now; None: the CA was declared to have none."""
+        """The pipeline's present verdict by the CA's CRL; None: the CA was declared to have no CRL."""
         device, activator = self._device_certificate(), self.pipeline.activator
         if activator is None or device.ca_certificate_id not in activator.cas_with_crl:
             return None
@@ -240,7 +240,7 @@ class Case:
 
     @reading("dynamodb:GetItem")
     def admission(self) -> Verdict | None:
-        """The pipeline's verdict by the allow list now; None: the deployment has none."""
+        """The pipeline's present verdict by the allow list; None: the deployment has no allow list."""
         table = self.pipeline.deployment.get(Output.ALLOW_LIST_TABLE)
         if table is None:
             return None

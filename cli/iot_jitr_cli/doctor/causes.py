@@ -1,7 +1,7 @@
-"""Why a device is not active: the closed list of the causes that `jitr doctor` can name.
+"""The closed list of the causes for a device that is not active.
 
-`docs/troubleshooting.md` has a section for each, under the same name. Values are a stable interface: added
-to, never renamed.
+`docs/troubleshooting.md` has a section with the same name for each cause. Values are a stable interface:
+added, but never renamed.
 """
 
 from enum import StrEnum
@@ -38,18 +38,18 @@ _WHEN_ACTIVE = frozenset({Phase.ACTIVE, Phase.UNKNOWN})
 class Cause(StrEnum):
     """One reason why a device is not active or cannot connect.
 
-    The order is the precedence: of several that were found, the first is the one that is named. A cause
-    explains a device only in the phases beside it: a CA that was switched off explains why a device is not
-    registered, but not why one that is registered is still pending.
+    The order is the precedence: if several causes were found, the first one is reported. A cause applies only
+    to the phases beside it. For example, a CA that was turned off explains why a device is not registered,
+    but not why a registered device is still pending.
     """
 
     phases: frozenset[Phase]
-    """The phases of a device in which this can be the cause."""
+    """The phases in which this can be the cause."""
     headline: str
     """The cause in one line."""
 
     def __new__(cls, value: str, phases: frozenset[Phase], headline: str) -> Self:
-        """Make the cause `value`, which explains a device in `phases`."""
+        """Make the cause `value`, which applies to a device in `phases`."""
         cause = str.__new__(cls, value)
         cause._value_, cause.phases, cause.headline = value, phases, headline
         return cause
@@ -65,7 +65,7 @@ class Cause(StrEnum):
     POLICY_DETACHED = "policy_detached", _WHEN_ACTIVE, "the certificate is active, but has no policy"
     CLIENT_ID_NOT_ALLOWED = "client_id_not_allowed", _WHEN_ACTIVE, "the policy does not allow this client id"
 
-    # what the device presents
+    # the files that the device presents
     CHAIN_UNREADABLE = "chain_unreadable", _CONNECTING, "the chain file does not hold certificates"
     CHAIN_WRONG_ORDER = "chain_wrong_order", _CONNECTING, "the chain file is in the wrong order"
     CHAIN_WRONG_CERTIFICATES = (
@@ -86,7 +86,7 @@ class Cause(StrEnum):
         "the key usage of the certificate does not allow a TLS client",
     )
 
-    # where it connects to
+    # the endpoint
     ENDPOINT_ELSEWHERE = "endpoint_elsewhere", _CONNECTING, "the device connects to another account or region"
     ENDPOINT_NOT_ATS = "endpoint_not_ats", _CONNECTING, "the device connects to the endpoint without ATS"
 
@@ -108,7 +108,7 @@ class Cause(StrEnum):
         "the CA certificate is missing in the chain file, where the device sends no SNI",
     )
 
-    # the decision was no
+    # the device was refused
     INVALID_COMMON_NAME = (
         "invalid_common_name",
         _REFUSED,
@@ -170,7 +170,7 @@ class Cause(StrEnum):
         "the activation waits for its slot: throttled, or many others are ahead of it",
     )
 
-    # from the event to the queue; what the rule could not deliver is in the dead-letter queue
+    # from the event to the queue; events that the rule could not deliver are in the dead-letter queue
     QUEUE_MISSING = "queue_missing", _QUEUED, "the activation queue is missing"
     RULE_SENDS_ELSEWHERE = (
         "rule_sends_elsewhere",
@@ -187,7 +187,7 @@ class Cause(StrEnum):
     RULE_ON_ANOTHER_TOPIC = "rule_on_another_topic", _QUEUED, "the topic rule selects from another topic"
     RULE_DISABLED = "rule_disabled", _QUEUED, "the topic rule is disabled"
 
-    # it was active
+    # the device was active
     SUPERSEDED = "superseded", _DISABLED, "the device has a newer certificate, and this one was retired"
     REVOKED_BY_OPERATOR = "revoked_by_operator", _DISABLED, "an operator made the certificate REVOKED"
     DEACTIVATED_BY_OPERATOR = (
@@ -197,7 +197,7 @@ class Cause(StrEnum):
     )
     TASK_FAILING = "task_failing", _AFTERWARDS, "a scheduled task of the certificate fails"
 
-    # named where nothing else was found
+    # reported if no other cause was found
     NEVER_CONNECTED = (
         "never_connected",
         _UNREGISTERED,
@@ -209,8 +209,8 @@ class Cause(StrEnum):
 
 
 RESIDUAL = frozenset({Cause.NEVER_CONNECTED, Cause.BEING_DECIDED, Cause.EVENT_LOST})
-"""Causes that are named when nothing else was found; certain only if all other checks could be made."""
+"""Causes that are reported if no other cause was found; certain only if all other checks could be made."""
 AFTER_REGISTRATION = frozenset(
     {Cause.NOT_DEPLOYED, Cause.CA_HAS_TEMPLATE, Cause.UNSUPPORTED_KEY_USAGE, Cause.CA_OF_ANOTHER_DEPLOYMENT}
 )
-"""Causes that do not prevent the registration: predicted as long as the device is not registered."""
+"""Causes that do not prevent the registration; they are predictions until the device is registered."""

@@ -29,16 +29,16 @@ _ID = re.compile(r"[0-9a-f]{64}")
 @click.argument("chain_file", metavar="[CHAIN]", type=FILE, required=False)
 @click.option("--certificate-id", help="The device certificate's id, in place of its chain file.")
 @click.option("--key", "key_file", type=FILE, help="The device's private key: is it this certificate's?")
-@click.option("--endpoint", metavar="HOST[:PORT]", help="What the device connects to.")
+@click.option("--endpoint", metavar="HOST[:PORT]", help="The endpoint of the device.")
 @click.option("--sni/--no-sni", default=None, help="Whether the device sends SNI.")
-@click.option("--client-id", help="What the device connects as; its common name by default.")
+@click.option("--client-id", help="The device's client id; default: its common name.")
 @click.option(
     "--device-time",
     metavar="TIME",
     type=Moment(),
-    help="What the device's clock shows now, ISO 8601, UTC unless it names an offset.",
+    help="The present time of the device's clock, ISO 8601, UTC unless it has an offset.",
 )
-@click.option("--all", "all_devices", is_flag=True, help="Why are all those not active that are not?")
+@click.option("--all", "all_devices", is_flag=True, help="The causes of all devices that are not active.")
 @click.option(
     "--rows",
     type=click.IntRange(1, 10_000_000),
@@ -66,7 +66,7 @@ def doctor(  # noqa: PLR0913  a command's options are its arguments
 ) -> ExitCode | None:
     """Say why a device is not active: a checklist along its path, and the one most likely cause.
 
-    With --all, the causes of all devices that are not active, by what the ledger has recorded last.
+    With --all, the causes of all devices that are not active, from the last record in the ledger.
 
     Reads only: nothing is changed. Exits 0 (no problem was found), 1 (the cause is found) or 3
     (undetermined, for example because a permission is missing).
@@ -116,7 +116,7 @@ def _show_all(fleet: Fleet, *, as_json: bool) -> ExitCode:
 
 
 def _key(content: bytes | None) -> PrivateKey | None:
-    """The private key; None where there is none, or the checklist will report that it cannot be read."""
+    """The private key; None if none is given, or if it cannot be read (a check reports that)."""
     try:
         return load_key(content) if content is not None else None
     except UnreadableKeyError:

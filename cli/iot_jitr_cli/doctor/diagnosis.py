@@ -1,4 +1,4 @@
-"""Runs every check, then names the one most likely cause."""
+"""Runs every check and selects the most likely cause."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from iot_jitr_cli.doctor.finding import Check, Finding, NotApplicableError, Stat
 from iot_jitr_cli.doctor.reading import CannotTellError
 
 CONCLUSIONS = {ExitCode.OK: "fine", ExitCode.NO: "cause_found", ExitCode.UNDETERMINED: "undetermined"}
-"""The name in `--json` of what an exit code means."""
+"""The name of each exit code in `--json`."""
 
 
 @dataclass(frozen=True)
@@ -22,21 +22,21 @@ class Diagnosis:
     """In the order of the device's path."""
     phase: Phase
     exit_code: ExitCode
-    """0 no problem was found, 1 the cause is found, 3 undetermined."""
+    """0: no problem was found; 1: the cause was found; 3: undetermined."""
     cause: Cause | None
-    """The most likely cause; where the result is undetermined, the best guess, if there is one."""
+    """The most likely cause; if the result is undetermined, the best guess, if there is one."""
     fix: str
     missing_permissions: tuple[str, ...]
     """IAM actions that the caller lacks."""
 
 
 def diagnose(case: Case) -> Diagnosis:
-    """Run every check along the device's path and conclude."""
+    """Run every check along the device's path and select the cause."""
     return _conclude({check: _run(check, case) for check in CHECKS}, _phase(case))
 
 
 def unreadable(evidence: str) -> Diagnosis:
-    """The diagnosis of a chain file that holds no certificates: nothing else is checked."""
+    """The diagnosis of a chain file without certificates: nothing else is checked."""
     fix = "give the file that holds the certificates: *.pem, *.der"
     finding = failed(Cause.CHAIN_UNREADABLE, evidence, fix)
     check = Check("chain.readable", "chain file", frozenset({Cause.CHAIN_UNREADABLE}), lambda _: finding)
@@ -44,7 +44,7 @@ def unreadable(evidence: str) -> Diagnosis:
 
 
 def _conclude(findings: Mapping[Check, Finding], phase: Phase) -> Diagnosis:
-    """Pick the most likely cause out of what the checks found; the first finding of a cause gives its fix."""
+    """Select the most likely cause from the findings. Its first finding gives the fix."""
     failures = {each.cause: each for each in reversed([*findings.values()]) if each.cause is not None}
     incomplete = any(
         phase in cause.phases
@@ -65,7 +65,7 @@ def _conclude(findings: Mapping[Check, Finding], phase: Phase) -> Diagnosis:
 
 
 def _most_likely(phase: Phase, failures: Mapping[Cause, Finding]) -> Cause | None:
-    """Observed causes come before predicted ones, and those before the residual ones."""
+    """Select by rank: first observed causes, then predicted causes, then the residual causes."""
     registered = phase not in {Phase.UNREGISTERED, Phase.UNKNOWN}
 
     def rank(cause: Cause) -> tuple[bool, bool]:

@@ -23,7 +23,7 @@ class Status(StrEnum):
     OK = "ok"
     FAILED = "failed"
     UNKNOWN = "unknown"
-    """It could not be made; `permission` is the missing permission, where that is the reason."""
+    """The check could not be made; `permission` is the missing permission, if that is the reason."""
     NOT_APPLICABLE = "not_applicable"
     """There is nothing to check; the evidence gives the reason."""
 
@@ -34,15 +34,15 @@ class Finding:
 
     status: Status
     evidence: str
-    """What was found, in one line."""
+    """The evidence, in one line."""
     cause: Cause | None = None
-    """The cause, where the check failed."""
+    """The cause, if the check failed."""
     fix: str = ""
-    """What to do about it."""
+    """The fix for the cause."""
     permission: str | None = None
-    """The IAM action that the caller lacks, where the check could not be made without it."""
+    """The IAM action that the caller lacks, if the check could not be made without it."""
     predicted: bool = False
-    """It has not stopped the device yet, but will at a later step, or may."""
+    """The cause has not stopped the device yet; it will or may stop the device at a later step."""
 
 
 def ok(evidence: str) -> Finding:
@@ -51,15 +51,15 @@ def ok(evidence: str) -> Finding:
 
 
 def failed(cause: Cause, evidence: str, fix: str = "", *, predicted: bool = False) -> Finding:
-    """The check failed: this is a possible cause. Its fix is the one of `FIXES`, unless one is given."""
+    """The check failed with a possible cause. The fix is taken from `FIXES`, unless `fix` is given."""
     return Finding(Status.FAILED, evidence, cause, fix or FIXES.get(cause, ""), predicted=predicted)
 
 
 def required(value: T | None, missing: str) -> T:
-    """What a check is about.
+    """Return the value that a check needs.
 
     Raises:
-        NotApplicableError: It is None; the message is `missing`.
+        NotApplicableError: The value is None; the message is `missing`.
     """
     if value is None:
         raise NotApplicableError(missing)
@@ -75,13 +75,13 @@ class Check:
     """One line of the checklist."""
 
     id: str
-    """Stable, in `--json`: added to, never renamed."""
+    """The id in `--json`; a stable interface: added, but never renamed."""
     title: str
     causes: frozenset[Cause]
-    """The causes that it can find."""
+    """The causes that the check can find."""
     run: Callable[[Case], Finding]
 
 
 def check(check_id: str, title: str, *causes: Cause) -> Callable[[Callable[[Case], Finding]], Check]:
-    """Make a function the check `check_id`, which can find `causes`."""
+    """Turn a function into the check `check_id`, which can find `causes`."""
     return lambda run: Check(check_id, title, frozenset(causes), run)

@@ -1,4 +1,4 @@
-"""The causes that the ledger records, by its reason to refuse or defer, and what to do about each."""
+"""The cause for each reason in the ledger to refuse or defer, and the fix of each cause."""
 
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_runtime.ledger import Row, State
@@ -16,13 +16,13 @@ _OTHER_NAMES = {
     Reason.ACCESS_DENIED: Cause.FUNCTION_ROLE_BROKEN,
     Reason.INTERNAL_ERROR: Cause.FUNCTION_FAILING,
 }
-"""Reasons whose cause has another name; every other reason is the name of its cause."""
+"""Reasons whose cause has another name; every other reason has the same name as its cause."""
 OF_REASONS = {
     reason: _OTHER_NAMES.get(reason) or Cause[reason.name]
     for reason in Reason
     if reason.outcome in {Outcome.REFUSED, Outcome.DEFERRED}
 }
-"""The cause for each reason of the ledger to refuse or defer."""
+"""The cause for each reason in the ledger to refuse or defer."""
 FIXES = {
     Cause.CA_CERTIFICATE: "issue a certificate with basicConstraints CA:FALSE, or without basicConstraints",
     Cause.NOT_SIGNED_BY_CA: "issue the certificate with the key of the registered CA",
@@ -36,8 +36,8 @@ FIXES = {
     Cause.THROTTLED: "wait: it is retried automatically; a higher quota of the AWS IoT API shortens it",
     Cause.SERVICE_ERROR: "wait: it is retried automatically; see the AWS Health Dashboard",
     Cause.DEAD_LETTERED: "fix the cause, then 'jitr redrive'",
-    Cause.CRL_MISSING: "publish the CA's CRL where the configuration says; see the log of the CRL publisher",
-    Cause.CRL_STALE: "let the CA publish a fresh CRL; see the log of the CRL publisher for why there is none",
+    Cause.CRL_MISSING: "publish the CA's CRL at the configured location; see the log of the CRL publisher",
+    Cause.CRL_STALE: "let the CA publish a fresh CRL; the log of the CRL publisher has the reason",
     Cause.CRL_PARTITION_MISSING: "publish the partition that the certificate's CRLDistributionPoints names",
     Cause.SERIAL_REVOKED: "that is final: if the device is trustworthy, issue it a new certificate",
     Cause.ON_HOLD: "let the CA publish a CRL without it; the device is admitted at its next connect",
@@ -51,13 +51,13 @@ FIXES = {
     Cause.POLICY_MISSING: "create the policy again under that name, or: npx cdk deploy --revert-drift",
     Cause.BEING_DECIDED: "wait a minute",
 }
-"""What to do about these causes, in one line. A check may be more specific."""
+"""The fixes of these causes, in one line. A check may give a more specific fix."""
 
 
 def cause_of(row: Row) -> Cause:
     """The cause for a device that is waiting or refused.
 
-    Where its row has no reason, or one that only a newer version has, it is being decided.
+    If the row has no reason, or a reason that only a newer version has, the decision is in progress.
     """
     if row.reason is None or row.state is State.ACTIVATING:
         return Cause.BEING_DECIDED

@@ -11,17 +11,17 @@ if TYPE_CHECKING:
     from mypy_boto3_logs.type_defs import FilteredLogEventTypeDef
 
 _FAILURES = ("ERROR", '"Task timed out"', '"Runtime exited"')
-"""CloudWatch Logs filters: what Python, our logger and Lambda write about a failure."""
+"""CloudWatch Logs filters for the failures that Python, this project's logger and Lambda write."""
 _DECISION = '"correlation_id"'
-"""What each line about a decision contains."""
+"""A text that each line about a decision contains."""
 _PAGES = 5
-"""Pages of the log that are read at most, for each filter."""
+"""Maximum number of log pages to read for each filter."""
 
 
 def last_error(pipeline: Pipeline, log_group: str) -> str | None:
-    """The last failure in a function's log, unless a certificate was decided about since; None: none.
+    """The last failure in a function's log, or None. A failure before the last decision does not count.
 
-    Only the last quarter of an hour is read.
+    Only the last 15 minutes are read.
 
     Raises:
         CannotTellError: The log cannot be read.
@@ -51,9 +51,9 @@ def _log_events(pipeline: Pipeline, log_group: str, pattern: str) -> "list[Filte
 
 
 def _is_error(line: str) -> bool:
-    """Whether a line that mentions a failure reports one.
+    """Whether a line that matches a filter reports a failure.
 
-    A structured line of a lower level may mention another service's error, and metrics (EMF) a reason.
+    A structured line of a lower level may contain another service's error, and a metric line (EMF) a reason.
     """
     try:
         found = json.loads(line)

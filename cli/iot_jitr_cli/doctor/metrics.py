@@ -1,4 +1,4 @@
-"""Figures of CloudWatch metrics."""
+"""Reads statistics of CloudWatch metrics."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MetricStatistic:
-    """A metric, and the statistic to read of it."""
+    """A metric and one of its statistics."""
 
     namespace: str
     name: str
@@ -28,9 +28,9 @@ def read_metrics(
     end: datetime,
     period: timedelta,
 ) -> dict[str, list[tuple[datetime, float]]]:
-    """The values of each metric with the beginnings of their periods, the newest first.
+    """Return the values of each metric with the start times of their periods, the newest first.
 
-    What CloudWatch does not have is missing in the lists.
+    If CloudWatch has no value for a period, the period is missing in the list.
 
     Raises:
         CannotTellError: CloudWatch cannot be read.

@@ -22,10 +22,11 @@ _STACK = ("cloudformation:DescribeStackEvents", "cloudformation:DescribeStacks")
 
 
 def minimal_policy(deployed: Resources) -> dict[str, Any]:
-    """The IAM policy that makes every check of this deployment possible, and nothing else.
+    """The IAM policy that allows exactly the calls of all checks for this deployment.
 
-    Client ids are not limited, as the caller may name one. Roles are named by the stack's outputs, because
-    CloudFormation shortens their names, so they need not contain the stack's. `--all` scans the ledger.
+    Client ids are not limited, because the caller may give any client id. The roles come from the stack's
+    outputs: CloudFormation shortens role names, so some do not contain the stack's name. `--all` scans the
+    ledger.
     """
     deployment, arns = deployed.deployment, deployed.arns
     roles = [f"role/{deployment[each]}" for each in (Output.ACTIVATOR_ROLE, Output.RULES_ROLE)]

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda.type_defs import FunctionConfigurationResponseTypeDef
 
 RECENT = timedelta(minutes=15)
-"""How far back logs and figures are read."""
+"""The period for which logs and metrics are read."""
 
 
 class NotDeployedError(CannotTellError):
-    """There is no such stack, or nothing in it."""
+    """There is no such stack, or it is empty."""
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,13 @@ class Activator:
 
     @property
     def activations_per_second(self) -> float | None:
-        """Its limit of activations per second; None where it is not set."""
+        """Its limit of activations per second; None if it is not set."""
         value = self.environment.get(environment.ACTIVATIONS_PER_SECOND)
         return float(value) if value else None
 
     @property
     def cas_with_crl(self) -> frozenset[str]:
-        """Ids of the CAs whose CRL it checks."""
+        """Ids of the CAs whose CRL the activator checks."""
         return frozenset(ca for ca, about in self._cas.items() if about.get("revocation") != "none")
 
     @property
@@ -82,7 +82,7 @@ class Activator:
 
 
 class Pipeline:
-    """What a stack has deployed. Each reading may raise `CannotTellError`."""
+    """The resources of a stack. Each method and property may raise `CannotTellError`."""
 
     def __init__(self, session: "boto3.Session", stack_name: str, now: datetime) -> None:
         self.session = session
@@ -91,7 +91,7 @@ class Pipeline:
 
     @reading("cloudformation:DescribeStacks")
     def deployment(self) -> Deployment:
-        """What the stack is made of.
+        """The deployment, from the stack's outputs.
 
         Raises:
             NotDeployedError: There is no such stack, or its deployment failed.
@@ -105,7 +105,7 @@ class Pipeline:
         """One of the stack's outputs.
 
         Raises:
-            CannotTellError: It cannot be read, or the stack lacks it.
+            CannotTellError: The output cannot be read, or the stack does not have it.
         """
         value = self.deployment.get(output)
         if value is None:
@@ -114,17 +114,17 @@ class Pipeline:
 
     @reading("sqs:GetQueueAttributes")
     def activation_queue(self) -> Queue | None:
-        """The activation queue, None where it is gone."""
+        """The activation queue; None if it does not exist."""
         return self._queue(self.output(Output.ACTIVATION_QUEUE_URL))
 
     @reading("sqs:GetQueueAttributes")
     def dead_letter_queue(self) -> Queue | None:
-        """The dead-letter queue, None where it is gone."""
+        """The dead-letter queue; None if it does not exist."""
         return self._queue(self.output(Output.DEAD_LETTER_QUEUE_URL))
 
     @reading("lambda:GetFunctionConfiguration")
     def activator(self) -> Activator | None:
-        """The activator, None where it is gone."""
+        """The activator; None if it does not exist."""
         functions = self.session.client("lambda")
         try:
             found = functions.get_function_configuration(FunctionName=self.output(Output.ACTIVATOR_FUNCTION))
@@ -134,9 +134,9 @@ class Pipeline:
 
     @reading("cloudwatch:GetMetricData")
     def recent(self) -> Mapping[str, float]:
-        """Figures of the last quarter of an hour: `errors`, `throttles`, `oldest_message_seconds`.
+        """Values of the last 15 minutes: `errors`, `throttles`, `oldest_message_seconds`.
 
-        A figure that CloudWatch does not have is missing.
+        A value that CloudWatch does not have is missing.
         """
         function = {"FunctionName": self.output(Output.ACTIVATOR_FUNCTION)}
         metrics = {
@@ -152,7 +152,7 @@ class Pipeline:
         }
 
     def queue_metric(self, name: str) -> MetricStatistic:
-        """The maximum of a metric of the activation queue; SQS has approximate ones only."""
+        """The maximum of a metric of the activation queue; SQS has approximate metrics only."""
         queue = {"QueueName": self.output(Output.ACTIVATION_QUEUE_URL).rsplit("/", 1)[-1]}
         return MetricStatistic("AWS/SQS", f"Approximate{name}", queue, "Maximum")
 
@@ -174,13 +174,13 @@ class Pipeline:
 
     @reading("cloudwatch:GetMetricData")
     def activated_per_second(self) -> float:
-        """How many certificates a second were activated in the last five minutes."""
+        """Certificates activated per second, in the last five minutes."""
         metrics, period = {"activated": self.metric(Metric.ACTIVATED)}, timedelta(minutes=5)
         found = read_metrics(self.session, metrics, self.now - period, self.now, period)
         return sum(value for _, value in found["activated"]) / period.total_seconds()
 
     def denied(self, role_arn: str, actions: Sequence[str], resource_arn: str) -> list[str]:
-        """Those of `actions` that the role may not do on the resource.
+        """Return those of `actions` that the role may not perform on the resource.
 
         Raises:
             CannotTellError: IAM does not respond.

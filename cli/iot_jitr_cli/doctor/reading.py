@@ -1,4 +1,4 @@
-"""What is read from AWS: once, and kept; what cannot be read is kept as `CannotTellError`."""
+"""Properties that read a value from AWS once and store it; a failure is stored as `CannotTellError`."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,10 +15,10 @@ T = TypeVar("T")
 
 
 class CannotTellError(JitrError):
-    """Something could not be read: AWS did not respond, or not as expected.
+    """A value could not be read: AWS did not respond, or the response was not as expected.
 
     Attributes:
-        permission: The IAM action that is missing, where that is the reason.
+        permission: The missing IAM action, if that is the reason.
     """
 
     def __init__(self, message: str, permission: str | None = None) -> None:
@@ -41,9 +41,9 @@ def aws_call(permission: str) -> Iterator[None]:
 
 
 class _Reading(Generic[S, T]):
-    """A property that is read at its first use and then kept, `CannotTellError` included.
+    """A property that is read at its first use and then stored, also if it raises `CannotTellError`.
 
-    So the time-out of an endpoint that does not respond passes once, not once for each check.
+    So an endpoint that does not respond costs one time-out, not one for each check.
     """
 
     def __init__(self, permission: str, read: Callable[[S], T]) -> None:
@@ -65,5 +65,5 @@ class _Reading(Generic[S, T]):
 
 
 def reading(permission: str) -> Callable[[Callable[[S], T]], _Reading[S, T]]:
-    """Make a method a property that is read once and needs the IAM action `permission`."""
+    """Turn a method into a property that is read once and needs the IAM action `permission`."""
     return lambda read: _Reading(permission, read)

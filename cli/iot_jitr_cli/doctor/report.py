@@ -17,7 +17,7 @@ _MARKS = {
 
 
 def checklist(diagnosis: Diagnosis) -> list[Text]:
-    """One line for each check, the fix below each that failed."""
+    """One line for each check, with the fix below each failed check."""
     width = max(len(check.title) for check in diagnosis.findings)
     lines = []
     for check, finding in diagnosis.findings.items():
@@ -30,7 +30,7 @@ def checklist(diagnosis: Diagnosis) -> list[Text]:
 
 
 def conclusion(diagnosis: Diagnosis) -> list[Text]:
-    """The one cause, and the permissions that were missing."""
+    """The cause and the missing permissions."""
     cause = diagnosis.cause
     texts = []
     if cause is None or diagnosis.exit_code is ExitCode.UNDETERMINED:

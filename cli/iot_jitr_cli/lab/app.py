@@ -1,18 +1,18 @@
-"""The CDK app that a lab deploys: the shipped one, adapted to the local cloud.
+"""The CDK app that a lab deploys: the shipped app, adapted to the local cloud.
 
-Everything that differs from what AWS gets is in this module, and a test holds that nothing else does. The
-local cloud is MiniStack on loopback, with IAM enforced. It differs from AWS in five things that matter here:
+All differences from a deployment to AWS are in this module; a test checks that there are no others. The local
+cloud is MiniStack on loopback, with IAM enforced. It differs from AWS in five relevant points:
 
 * It authorises `AttachPolicy`, `DetachPolicy` and the calls on a CA certificate against the resource `*`, and
   `AttachThingPrincipal` and `DetachThingPrincipal` against the thing, so a statement that names a certificate
   or a CA certificate, as on AWS, denies them.
-* It authorises a batch call as an action of its own, where AWS has only the single call's action.
+* It authorises a batch call by a separate action, while AWS has only the single call's action.
 * Its endpoint is plain HTTP, so a queue or bucket policy that requires TLS (the bucket of `cdk bootstrap`
-  has one) denies everything. The caller's own credentials publish the assets there.
+  has one) denies everything. The assets are published with the caller's own credentials.
 * It runs the functions in its own Python interpreter, so libraries vendored for the Lambda runtime (Linux on
-  arm64) would break there.
+  arm64) would not work.
 * It has neither saved queries of CloudWatch Logs Insights nor AWS IoT's own log and its API: the queries are
-  left out, and `iot_jitr_cli.lab.project` switches `account_logging` off.
+  left out, and `iot_jitr_cli.lab.project` turns `account_logging` off.
 """
 
 import sys
@@ -46,20 +46,20 @@ WIDENED = frozenset(
         "iot:UpdateCACertificate",
     }
 )
-"""The actions that the local cloud does not authorise against what AWS does."""
+"""The actions that the local cloud authorises against another resource than AWS."""
 
 BATCHES = {
     "sqs:ChangeMessageVisibility": "sqs:ChangeMessageVisibilityBatch",
     "sqs:SendMessage": "sqs:SendMessageBatch",
 }
-"""The action by which AWS authorises a batch call, and the local cloud's."""
+"""The action for a batch call on AWS, and the one in the local cloud."""
 
 _LEFT_OUT = (logs.CfnQueryDefinition, s3.CfnBucketPolicy, sqs.CfnQueuePolicy)
 
 
 @jsii.implements(cdk.IAspect)
 class LocalCloud:
-    """Changes what a stack creates to what the local cloud accepts."""
+    """Changes a stack's resources so that the local cloud accepts them."""
 
     def visit(self, node: "IConstruct") -> None:
         """Widen a policy's permissions; leave out a resource that the local cloud does not have."""
@@ -70,7 +70,7 @@ class LocalCloud:
 
 
 def widened(document: dict[str, Any]) -> dict[str, Any]:
-    """Return a policy that allows the same on the local cloud as `document` allows on AWS."""
+    """Return a policy that allows in the local cloud the same as `document` allows on AWS."""
     statements: list[dict[str, Any]] = []
     for statement in document["Statement"]:
         named = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
@@ -85,7 +85,7 @@ def widened(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def adapt(app: cdk.App) -> None:
-    """Prepare `app`: the stacks that are added to it are made for the local cloud."""
+    """Prepare `app`: stacks that are added to it are adapted to the local cloud."""
     app.node.set_context(VARIANT_KEY, Variant.LOCAL.value)
     cdk.Aspects.of(app).add(LocalCloud())
 

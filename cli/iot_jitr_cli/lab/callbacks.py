@@ -1,11 +1,11 @@
-"""The client certificate callback of a domain configuration, which MiniStack stores and never invokes.
+"""The client certificate callback of a domain configuration; MiniStack stores it, but never invokes it.
 
-AWS IoT invokes the function after mutual TLS authentication at each connect to the domain, and goes on only
-where it answers `true`: https://docs.aws.amazon.com/iot/latest/developerguide/customize-client-auth.html
+AWS IoT invokes the function after mutual TLS authentication at each connect to the domain, and continues only
+if it returns `true`: https://docs.aws.amazon.com/iot/latest/developerguide/customize-client-auth.html
 
 MiniStack's own code is not changed: the launcher's event loop calls `admits` between the handshake and
-MiniStack's session, so before any just-in-time registration. `docs/testing.md` lists what AWS does not
-document and how it is here.
+MiniStack's session, so before any just-in-time registration. `docs/testing.md` lists the behaviour that AWS
+does not document, and the behaviour here.
 """
 
 import json
@@ -17,14 +17,14 @@ from typing import Any
 from uuid import uuid4
 
 _PROTOCOLS = {"SECURE_MQTT", "HTTPS"}
-"""With which a domain configuration of authentication type AWS_X509 has a callback."""
+"""The protocols for which a domain configuration with authentication type AWS_X509 has a callback."""
 _logger = logging.getLogger(__name__)
 
 
 def account_endpoint(server_name: str | None) -> str | None:
     """Return the name by which MiniStack finds the account of a server name, for the registration.
 
-    It finds none by the name of an AWS-managed domain configuration.
+    MiniStack finds no account by the name of an AWS-managed domain configuration.
     """
     from ministack.services import iot  # type: ignore[import-untyped]  # noqa: PLC0415  the extra `lab`
 
@@ -36,11 +36,11 @@ def account_endpoint(server_name: str | None) -> str | None:
 
 
 async def admits(server_name: str | None, chain: Sequence[bytes]) -> bool:
-    """Return whether a connect may go on.
+    """Return whether a connect is allowed.
 
     Args:
-        server_name: What the client sent (SNI).
-        chain: What it presented, DER, its own certificate first; verified.
+        server_name: The server name that the client sent (SNI).
+        chain: The verified chain that the client presented, DER, its own certificate first.
     """
     found = _configuration(server_name)
     if found is None or not chain:
@@ -74,14 +74,14 @@ def _configuration(server_name: str | None) -> tuple[str, str, dict[str, Any]] |
         return None
     wanted = server_name.lower().rstrip(".")
     for (account, region, _), record in list(iot._domain_configurations._data.items()):  # noqa: SLF001
-        # MiniStack adds the port of its HTTP endpoint to the names that it makes.
+        # MiniStack adds the port of its HTTP endpoint to the domain names.
         if record["domainType"] != "ENDPOINT" and record["domainName"].partition(":")[0] == wanted:
             return account, region, record
     return None
 
 
 async def _invoke(account: str, region: str, function: str, source: str, event: dict[str, Any]) -> Any:
-    """Invoke a function if its policy allows that to AWS IoT; return its answer, or the error instead."""
+    """Invoke a function if its policy allows AWS IoT to invoke it; return its result or the error."""
     from ministack.core.responses import (  # type: ignore[import-untyped]  # noqa: PLC0415
         _request_account_id,
         _request_region,

@@ -1,8 +1,8 @@
-"""The CDK command line, pinned: how it is found, how it is run, and why it failed.
+"""Finds and runs the pinned CDK command line, and reports the reason of a failure.
 
-`aws-cdk-lib` writes assemblies that an older CDK command line cannot read, and npm's tag `latest` points at
-another major version, so one exact version is used: the checkout's, else a matching one on `PATH`, else
-`npx` fetches it.
+An older CDK command line cannot read the assemblies of `aws-cdk-lib`, and npm's tag `latest` points at
+another major version. So one exact version is used: the checkout's, else a matching one on `PATH`, else `npx`
+fetches it.
 """
 
 import os
@@ -29,10 +29,10 @@ _SCRIPT = Path("node_modules", "aws-cdk", "bin", "cdk")
 _VERSION_LIMIT = 30.0
 _FETCH_LIMIT = 180.0
 _INTERVAL = 0.2
-"""Seconds between two checks while the CDK prints nothing."""
+"""Seconds between two checks while the CDK has no output."""
 _CHUNK = 65_536
 _CONSEQUENCES = ("cancelled", "Rollback requested", "The following resource(s) failed")
-"""CloudFormation's reasons that only report the failure of something else."""
+"""CloudFormation's reasons that only report the failure of another resource."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Cdk:
 
     command: tuple[str, ...]
     environment: Mapping[str, str]
-    """What it needs on top of the environment it is run in."""
+    """Environment variables that it needs in addition."""
 
     def run(  # noqa: PLR0913  one subprocess, described once
         self,
@@ -53,15 +53,15 @@ class Cdk:
         on_line: Callable[[str], None],
         check: Callable[[], None],
     ) -> str | None:
-        """Run it to its end; return `None`, or in one line why it failed.
+        """Run it to its end; return `None`, or the reason of its failure in one line.
 
         Args:
             arguments: The command and its options.
             cwd: The CDK project.
-            environment: All its environment variables, but for its own.
-            log: The file that its output is appended to.
+            environment: All its environment variables, except those of this command line.
+            log: The file to which its output is appended.
             on_line: Called with each line of its output.
-            check: Called several times a second; an error that it raises ends the CDK.
+            check: Called several times a second; an exception from it stops the CDK.
         """
         printed: list[str] = []
         with (
@@ -71,10 +71,10 @@ class Cdk:
                 cwd=cwd,
                 env={**environment, **self.environment},
                 stdin=subprocess.DEVNULL,
-                # A pipe, so that the CDK ends at its next line when the caller has been killed.
+                # With a pipe, the CDK ends at its next output line if the caller has been killed.
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                # Its own group, so that the app and the jsii kernel below it end with it.
+                # With its own process group, the app and the jsii kernel end together with the CDK.
                 start_new_session=True,
             ) as process,
         ):
@@ -90,7 +90,7 @@ class Cdk:
 
 
 def _lines(process: subprocess.Popen[bytes], record: BinaryIO, check: Callable[[], None]) -> Iterator[str]:
-    """The lines that a process prints, which are written to `record`; `check` is called meanwhile."""
+    """Yield the output lines of a process and write them to `record`; `check` is called meanwhile."""
     stdout, rest, more = process.stdout, b"", True
     while stdout is not None and more:
         check()
@@ -116,7 +116,7 @@ def find_cdk() -> Cdk:
     """The CDK command line to use.
 
     Raises:
-        CliError: None of the pinned version is there and npm could not fetch it, or there is no Node.
+        CliError: The pinned version is not installed and npm could not fetch it, or there is no Node.
     """
     node = node_directory() / "node"
     for root in (Path.cwd(), _CHECKOUT):
@@ -129,7 +129,7 @@ def find_cdk() -> Cdk:
 
 
 def failure_line(lines: Sequence[str]) -> str:
-    """The line of the CDK's output that names the error: its app's last one, or its own."""
+    """The line of the CDK's output with the error: the last line of its app, or the CDK's own error line."""
     printed = [line.strip() for line in lines if line.strip()]
     for position, line in enumerate(printed):
         if ": Subprocess exited with error " in line and position:
@@ -148,7 +148,7 @@ def failure_reason(cloudformation: "CloudFormationClient") -> str | None:
             continue
         events = cloudformation.describe_stack_events(StackName=stack["StackName"])["StackEvents"]
         for event in sorted(events, key=lambda event: event["Timestamp"]):
-            # The stack trace of a custom resource's framework follows on lines of its own.
+            # The stack trace of a custom resource's framework follows on separate lines.
             reason = event.get("ResourceStatusReason", "").partition("\n")[0].strip()
             failed = event["ResourceStatus"].endswith("FAILED")
             if failed and not any(words in reason for words in _CONSEQUENCES):
@@ -157,7 +157,7 @@ def failure_reason(cloudformation: "CloudFormationClient") -> str | None:
 
 
 def _version_of(command: str) -> str:
-    """Its version, such as `2.1148.1`; empty if it prints none."""
+    """The version of a command line, such as `2.1148.1`; empty if it prints no version."""
     with suppress(OSError, subprocess.TimeoutExpired):
         answer = subprocess.run(
             [command, "--version"], capture_output=True, text=True, timeout=_VERSION_LIMIT, check=False
@@ -204,6 +204,6 @@ def _fetched() -> Cdk:
 
 
 def _npm_error(lines: Sequence[str]) -> str:
-    """Npm's error line about a request if there is one, else its first."""
+    """Npm's error line about a request, if there is one, else its first error line."""
     errors = [line for line in lines if line.startswith("npm error")]
     return next((line for line in errors if "request to" in line), (errors or ["npm failed"])[0])

@@ -1,4 +1,4 @@
-"""`jitr lab`: the local cloud with the stack deployed in it."""
+"""`jitr lab`: the local cloud with the deployed stack."""
 
 import shlex
 from dataclasses import dataclass, replace
@@ -41,7 +41,7 @@ _EXIT_CODES = {
 
 @dataclass(frozen=True)
 class LabStatus:
-    """A lab at a glance; all but the first two are missing when it is not running."""
+    """The status of a lab; all fields except the first two are missing if it is not running."""
 
     health: Health
     directory: Path
@@ -96,15 +96,15 @@ def up(  # noqa: PLR0913  a command's options are its arguments
     files.create()
     with files.locked():
         found = Lab.find(directory)
-        # What an earlier command left when it was killed.
+        # Stops the processes that are left of an earlier command that was killed.
         stop_processes(files.folder, spare=found.ministack.process if found else None)
-        # Steps go to standard error: standard output is the answer.
+        # Steps are printed to standard error, because standard output is for the answer.
         err.print("the local cloud is running already" if found else "starting the local cloud")
         running = found or Lab.start(directory, (gateway_port or 0, mqtt_port or 0))
         try:
             _deploy(running, ca)
         except BaseException:
-            # Ctrl-C included. A cloud that was running before runs on.
+            # Also after Ctrl-C. A cloud that was running before is not stopped.
             if not found:
                 running.stop_and_keep_logs()
             raise
@@ -130,7 +130,7 @@ def down(directory: Path, *, as_json: bool) -> None:
             stopped = stop_processes(files.folder)
             files.remove()
     else:
-        # Removed by hand, perhaps, while the lab ran.
+        # The folder may have been removed by hand while the lab was running.
         stopped = stop_processes(files.folder)
     if as_json:
         print_json({"stopped": stopped, "directory": directory})
@@ -165,17 +165,17 @@ def env(directory: Path, *, as_json: bool) -> None:
 
 
 def _callers_ca(certificate_file: Path | None, key_file: Path | None) -> tuple[DevelopmentCa, Path] | None:
-    """The caller's CA and the path of its certificate, `None` if neither file was named.
+    """The caller's CA and the path of its certificate; `None` if neither file was given.
 
     Raises:
-        WrongUseError: One of the two is missing, or they cannot be used.
+        WrongUseError: One of the two files is missing, or they cannot be used.
     """
     if certificate_file is None and key_file is None:
         return None
     if certificate_file is None or key_file is None:
         raise WrongUseError(
-            "a CA of your own takes both --ca-cert and --ca-key: its key signs the verification certificate "
-            "that AWS IoT asks for (leave both out for a new development CA)"
+            "a CA of your own needs both --ca-cert and --ca-key: its key signs the verification certificate "
+            "for AWS IoT (leave both out for a new development CA)"
         )
     return DevelopmentCa.from_files(certificate_file, key_file), certificate_file
 
@@ -189,7 +189,7 @@ def _deploy(running: Lab, callers_ca: tuple[DevelopmentCa, Path] | None) -> None
 
 
 def _status(directory: Path) -> LabStatus:
-    """Whether the lab in `directory` runs, and where.
+    """Whether the lab in `directory` runs, and its addresses.
 
     Raises:
         CliError: Its state file is damaged.
@@ -221,7 +221,7 @@ def _stack_status(found: Lab) -> str | None:
     try:
         stacks = cloudformation.describe_stacks(StackName=found.deployed.stack)["Stacks"]
     except cloudformation.exceptions.ClientError:
-        # CloudFormation answers for an unknown stack with a bare ValidationError.
+        # For an unknown stack, CloudFormation returns only a ValidationError.
         return "gone"
     return str(stacks[0]["StackStatus"])
 

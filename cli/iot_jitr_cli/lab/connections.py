@@ -4,8 +4,8 @@ Both act on the live MQTT sessions of MiniStack's broker, with IAM enforced on `
 https://docs.aws.amazon.com/iot/latest/apireference/API_iotdata_DeleteConnection.html
 https://docs.aws.amazon.com/iot/latest/apireference/API_iotdata_GetConnection.html
 
-MiniStack's own code is not changed: `install` replaces the handler of its data plane by one that answers
-these two calls itself and leaves all others to MiniStack's. `docs/testing.md` lists the differences from AWS.
+MiniStack's own code is not changed: `install` replaces the handler of its data plane. The new handler answers
+these two calls, and passes all others to MiniStack's. `docs/testing.md` lists the differences from AWS.
 """
 
 import time
@@ -17,7 +17,7 @@ from uuid import uuid4
 _ACTIONS = {"DELETE": "iot:DeleteConnection", "GET": "iot:GetConnection"}
 _PATH = "/connections/"
 _KEPT = 30 * 60 * 1000
-"""How long a disconnect is kept, in milliseconds."""
+"""Time for which a disconnect is stored, in milliseconds."""
 _CLIENT_ID_LENGTH = 128
 _REASON = "API_INITIATED_DISCONNECT"
 """A value of `DisconnectReasonValue` in the service model of AWS IoT."""
@@ -34,8 +34,8 @@ def install() -> None:
     connections = _Connections(app, own_handler)
 
     def action(service: str, method: str, path: str, *rest: Any) -> str | None:
-        # MiniStack would authorise both on `*`. Without an action it only authenticates the caller, and the
-        # handler authorises the call.
+        # MiniStack would authorise both against `*`. Without an action it only authenticates the caller;
+        # the handler below authorises the call.
         if service == "iot-data" and _is_connection(method, path):
             return None
         found: str | None = own_action(service, method, path, *rest)
@@ -50,7 +50,7 @@ def _is_connection(method: str, path: str) -> bool:
 
 
 class _Connections:
-    """Answers the two calls, in the terms of MiniStack's handlers."""
+    """Answers the two calls, with the interface of MiniStack's handlers."""
 
     def __init__(self, app: ModuleType, own_handler: Handler) -> None:
         from ministack.core import responses  # noqa: PLC0415
@@ -88,7 +88,7 @@ class _Connections:
         return 200, {"Content-Type": "application/json"}, b""
 
     def _describe(self, key: tuple[str, str, str]) -> dict[str, Any] | None:
-        """Return the answer of `GetConnection`; None: neither connected lately nor a session kept."""
+        """Return the response of `GetConnection`; None: no recent connection and no persistent session."""
         session = self._iot._connected_clients.get(key)  # noqa: SLF001
         last = self._iot._connectivity.get(key, {})  # noqa: SLF001
         if session is not None:
@@ -111,7 +111,7 @@ class _Connections:
         return {"clientId": key[2], "connected": False} if self._kept(key) else None
 
     async def _delete(self, key: tuple[str, str, str], query: Mapping[str, Any]) -> bool:
-        """Close the connection; return whether there was one, or a session that is kept."""
+        """Close the connection; return whether there was a connection or a persistent session."""
         session = self._iot._connected_clients.get(key)  # noqa: SLF001
         if session is None and not self._kept(key):
             return False

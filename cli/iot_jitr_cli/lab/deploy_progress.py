@@ -1,4 +1,4 @@
-"""The progress of a `cdk deploy`, read from what it prints."""
+"""The progress of a `cdk deploy`, read from its output."""
 
 import re
 from dataclasses import dataclass, field
@@ -14,18 +14,18 @@ _PHASES = (
 
 @dataclass
 class DeployProgress:
-    """Give it each line with `read`; as a string it is one phrase."""
+    """The progress, updated by `read` with each line; its string form is one phrase."""
 
     phase: str = "synthesizing the template"
     _done: set[str] = field(default_factory=set)
 
     @property
     def resources(self) -> int:
-        """How many resources are complete."""
+        """Number of complete resources."""
         return len(self._done)
 
     def read(self, line: str) -> None:
-        """Take one line of the CDK command line's output into account."""
+        """Update the progress from one line of the CDK command line's output."""
         self.phase = next((phase for mark, phase in _PHASES if mark in line), self.phase)
         found = _COMPLETE.search(line)
         if found and found[1] != _STACK:

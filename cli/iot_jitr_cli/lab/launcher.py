@@ -1,16 +1,15 @@
-"""What the lab's child process runs: MiniStack, on loopback only, with AWS's rule for what a device presents.
+"""The program of the lab's child process: MiniStack, on loopback only, with AWS's rule for a device's chain.
 
 `python -m iot_jitr_cli.lab.launcher GATEWAY_FD MQTT_FD REQUEST_LOG [OWNER_PID OWNER_STARTED]`, configured by
-the environment variables that MiniStack reads. With an owner it ends when that process ends in any way.
+the environment variables of MiniStack. With an owner it ends when that process ends for any reason.
 
-MiniStack's own code is not changed. Where MiniStack is less strict than it should be, the event loop that it
-runs on is stricter:
+MiniStack's own code is not changed. If MiniStack is less strict than necessary, its event loop is stricter:
 
-* A server listens on loopback, on the handed-over socket for that port if there is one; MiniStack binds its
-  MQTT listener to 0.0.0.0 whatever `BIND_HOST` is.
+* A server listens on loopback, on the inherited socket for that port if there is one. MiniStack itself binds
+  its MQTT listener to 0.0.0.0 for every value of `BIND_HOST`.
 * A device that does not send the server's name (SNI) must present its CA certificate after its own: AWS IoT
-  finds the account by one or the other
-  (https://docs.aws.amazon.com/iot/latest/developerguide/device-certs-your-own.html). MiniStack takes any
+  finds the account by one of the two
+  (https://docs.aws.amazon.com/iot/latest/developerguide/device-certs-your-own.html). MiniStack accepts any
   chain.
 * The client certificate callback of a domain configuration is invoked (`iot_jitr_cli.lab.callbacks`).
 
@@ -41,9 +40,9 @@ if TYPE_CHECKING:
     from hypercorn.config import Config
 
 _KEEP_ALIVE = 75
-"""Seconds an idle HTTP connection stays open, as MiniStack's own command has it."""
+"""Seconds for which an idle HTTP connection stays open, as in MiniStack's own command."""
 _OWNER_INTERVAL = 1.0
-"""Seconds between two checks that the owner runs."""
+"""Seconds between two checks whether the owner is running."""
 _DER = 2
 """`_ssl.ENCODING_DER`."""
 _logger = logging.getLogger(__name__)
@@ -65,7 +64,7 @@ class StricterEventLoop(asyncio.SelectorEventLoop):
     async def create_server(
         self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any
     ) -> asyncio.Server:
-        """Open a server as asyncio does, on the socket handed over for `port`, else on loopback."""
+        """Open a server as asyncio does, on the inherited socket for `port`, else on loopback."""
         del host
         create = super().create_server
         if options.get("sock") is not None:
@@ -75,10 +74,10 @@ class StricterEventLoop(asyncio.SelectorEventLoop):
         return await create(protocol_factory, LOOPBACK, port, **options)
 
     async def start_tls(self, transport: Any, protocol: Any, sslcontext: Any, **options: Any) -> Any:
-        """Shake hands as asyncio does.
+        """Do the TLS handshake as asyncio does.
 
         Raises:
-            ChainRefusedError: The client sent no server name and not its CA certificate, or the domain's
+            ChainRefusedError: The client sent neither a server name nor its CA certificate, or the domain's
                 client certificate callback refused it.
         """
         if not options.get("server_side"):
@@ -97,7 +96,7 @@ class StricterEventLoop(asyncio.SelectorEventLoop):
         return upgraded
 
     def _prepare(self, context: ssl.SSLContext) -> None:
-        """Store which clients send a server name; MiniStack's own callback still runs."""
+        """Record which clients send a server name; MiniStack's own callback is still called."""
         former: Any = context.sni_callback
 
         def note(connection: ssl.SSLObject, name: str | None, own: ssl.SSLContext) -> Any:
@@ -106,15 +105,15 @@ class StricterEventLoop(asyncio.SelectorEventLoop):
             return former(connection, callbacks.account_endpoint(name), own) if former else None
 
         context.sni_callback = note
-        # A ticket holds the client's certificate without the others: a resumed session would have no chain.
+        # A session ticket contains only the client's certificate, so a resumed session would have no chain.
         context.options |= ssl.OP_NO_TICKET
         self._contexts.add(context)
 
 
 def is_complete(chain: Sequence[bytes]) -> bool:
-    """Whether a chain (DER, as presented) has the certificate that issued its first one.
+    """Whether a chain (DER, as presented) contains the issuer of its first certificate.
 
-    A client without a certificate presents an empty chain, which MiniStack itself refuses or takes.
+    A client without a certificate presents an empty chain; MiniStack itself refuses or accepts it.
     """
     if not chain:
         return True
@@ -136,7 +135,7 @@ def _is_issuer(ca: x509.Certificate, leaf: x509.Certificate) -> bool:
 
 
 def run(gateway_fd: str, mqtt_fd: str, request_log: str, *owner: str) -> None:
-    """Serve MiniStack, by the arguments of the command line, until SIGTERM or until the owner has ended."""
+    """Serve MiniStack with the arguments of the command line, until SIGTERM or the end of the owner."""
     from hypercorn.config import Config  # noqa: PLC0415  the extra `lab`, needed only in the child
     from ministack.app import app  # type: ignore[import-untyped]  # noqa: PLC0415  starts logging when imported
 
@@ -161,7 +160,7 @@ async def _serve(app: AsgiApp, config: "Config", owner: ProcessIdentity | None) 
     while not serving.done():
         await asyncio.wait({serving}, timeout=_OWNER_INTERVAL)
         if owner is not None and not owner.is_running():
-            # Nothing else would stop it. The functions' processes end with it.
+            # Without this, the process would continue to run. The functions' processes end with it.
             os.killpg(os.getpgrp(), signal.SIGKILL)
     await serving
 

@@ -1,4 +1,4 @@
-"""MiniStack: started on two loopback ports, and a running one with its credentials and its own pages."""
+"""Starts MiniStack on two loopback ports; a running MiniStack with its credentials and its own pages."""
 
 import importlib.util
 import json
@@ -34,12 +34,12 @@ _NO_CONFIGURATION = {
     "credentials_file": (None, None, os.devnull, None),
 }
 _START_LIMIT = 180.0
-"""Seconds from the start to the first answer; some three on an idle machine. An end is noticed at once."""
+"""Time limit in seconds for the first answer; about 3 s on an idle machine. An exit is detected at once."""
 _REQUEST_LIMIT = 30.0
 _OPENER = build_opener(ProxyHandler({}))
-"""Without the caller's proxies."""
+"""Opens URLs without the caller's proxies."""
 LAUNCHER = ("-m", "iot_jitr_cli.lab.launcher")
-"""What the Python of the lab's process runs."""
+"""The module that the lab's process runs."""
 
 
 class UnreachableError(CliError):
@@ -48,7 +48,7 @@ class UnreachableError(CliError):
 
 @dataclass(frozen=True, slots=True)
 class MiniStack:
-    """A running MiniStack: where it listens, and the root credentials it was started with."""
+    """A running MiniStack: its addresses, and the root credentials that it was started with."""
 
     process: ProcessIdentity
     gateway_port: int
@@ -58,12 +58,12 @@ class MiniStack:
 
     @property
     def url(self) -> str:
-        """The AWS endpoint. An address, not `localhost`: it makes the JavaScript SDK use path-style S3."""
+        """The AWS endpoint. With an address instead of `localhost`, the JavaScript SDK uses path-style S3."""
         return f"http://{LOOPBACK}:{self.gateway_port}"
 
     @property
     def credentials(self) -> dict[str, str]:
-        """The `AWS_*` variables of a caller with root rights in this local cloud, and nowhere else."""
+        """The `AWS_*` variables of a caller with root rights; they are valid only in this local cloud."""
         return {
             "AWS_ACCESS_KEY_ID": self.access_key_id,
             "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
@@ -74,14 +74,14 @@ class MiniStack:
 
     @property
     def session(self) -> boto3.Session:
-        """A session with root rights; it reads nothing of the caller's AWS configuration.
+        """A session with root rights; it does not read the caller's AWS configuration.
 
         Each of its clients is made once.
         """
         return _session(self)
 
     def health(self) -> Mapping[str, Any]:
-        """Its own health report.
+        """MiniStack's health report.
 
         Raises:
             UnreachableError: It does not answer.
@@ -90,10 +90,10 @@ class MiniStack:
         return answer
 
     def fetch(self, path: str) -> bytes:
-        """Read one of its own pages.
+        """Read one of MiniStack's own pages.
 
         Raises:
-            UnreachableError: It does not answer, or not with success.
+            UnreachableError: It does not answer, or answers with an error.
         """
         try:
             with _OPENER.open(f"{self.url}{path}", timeout=_REQUEST_LIMIT) as response:
@@ -106,12 +106,12 @@ class MiniStack:
 
 
 def start(files: LabFiles, ports: tuple[int, int], owner: ProcessIdentity | None = None) -> MiniStack:
-    """Start MiniStack with IAM enforced, working in the lab's folder; it does not outlive `owner`.
+    """Start MiniStack with IAM enforced, in the lab's folder; it ends with `owner`.
 
     Args:
         files: The lab's folder.
-        ports: Of the AWS endpoint and of the MQTT broker; 0 takes a free one.
-        owner: The process with which it ends, if it ends with one.
+        ports: The ports of the AWS endpoint and of the MQTT broker; 0 selects a free port.
+        owner: MiniStack ends when this process ends; None: it runs until it is stopped.
 
     Raises:
         CliError: The extra `lab` is not installed, a port of `ports` is not free, or MiniStack ended or did
@@ -131,11 +131,11 @@ def start(files: LabFiles, ports: tuple[int, int], owner: ProcessIdentity | None
             "IOT_MTLS_PORT": str(mqtt_port),
             "MINISTACK_ACCOUNT_ID": ACCOUNT,
             "MINISTACK_REGION": REGION,
-            # MiniStack takes the pair it was started with for the account's root.
+            # MiniStack uses these credentials as those of the account's root user.
             "AWS_ACCESS_KEY_ID": access_key_id,
             "AWS_SECRET_ACCESS_KEY": secret_access_key,
             "LAMBDA_EXECUTOR": "local",
-            # No Docker daemon of this machine.
+            # MiniStack must not use the Docker daemon of this machine.
             "DOCKER_HOST": f"unix://{files.folder / 'no-docker.sock'}",
         }
         descriptors = (gateway.fileno(), mqtt.fileno())
@@ -153,14 +153,14 @@ def start(files: LabFiles, ports: tuple[int, int], owner: ProcessIdentity | None
     try:
         _wait_until_ready(started, files.ministack_log)
     except BaseException:
-        # Ctrl-C included.
+        # Also after Ctrl-C.
         stop_processes(files.folder)
         raise
     return started
 
 
 def _listening_socket(port: int, name: str) -> socket.socket:
-    """Bind a port now and hand the socket over: another program could take a port that is only chosen."""
+    """Bind a port now and return its socket: another program could use a port that is only selected."""
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -181,7 +181,7 @@ def _wait_until_ready(started: MiniStack, log: Path) -> None:
 
 
 def _state(started: MiniStack) -> str | None:
-    """The state of its MQTT listener, or that the process has ended; `None` while it does not answer."""
+    """The state of the MQTT listener, or that the process has ended; `None` while there is no answer."""
     if not started.process.is_running():
         return "ended"
     try:
@@ -192,7 +192,7 @@ def _state(started: MiniStack) -> str | None:
 
 
 def last_line(log: Path) -> str:
-    """The last line of a log that is not empty."""
+    """The last non-empty line of a log."""
     lines = log.read_text(errors="replace").split("\n")
     return next((line.strip() for line in reversed(lines) if line.strip()), "")
 

@@ -1,8 +1,8 @@
-"""The lab's child processes: started so that they outlive the command, found again, and ended.
+"""Starts the lab's child processes, which continue to run after the command; finds and stops them.
 
 A process of a lab is found by its environment: `JITR_LAB` is the lab's folder, in each process that the lab
-starts and in each that these processes start. So a later command finds what a killed command left, and never
-ends another process that got the number of one that has ended.
+starts and in each of their child processes. So a later command finds the processes of a killed command, and
+it never stops an unrelated process that has the process id of an ended one.
 """
 
 import os
@@ -21,23 +21,23 @@ from iot_jitr_cli.waiting import wait_until
 LAB_FOLDER = "JITR_LAB"
 """Environment variable of every process of a lab: the lab's folder."""
 _CLOCK_TOLERANCE = 2.0
-"""Seconds. A start time is computed from the machine's boot time, which follows clock corrections."""
+"""Tolerance in seconds: a start time is computed from the boot time, which changes with the clock."""
 _SCAN_INTERVAL = 0.1
 """Seconds between two listings of all processes of the machine."""
 _KILL_LIMIT = 60.0
-"""Seconds. A killed process ends as soon as it is scheduled; the limit only ends a hang."""
+"""Seconds. A killed process ends as soon as it is scheduled; the limit only prevents an endless wait."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessIdentity:
-    """A process, by more than its number: numbers are used again."""
+    """A process, identified by process id and start time, because process ids are reused."""
 
     pid: int
     started: float
-    """When it was started, in seconds since 1970."""
+    """The start time, in seconds since 1970."""
 
     def is_running(self) -> bool:
-        """Whether this very process is still there."""
+        """Whether exactly this process is still running."""
         try:
             process = psutil.Process(self.pid)
             return abs(process.create_time() - self.started) < _CLOCK_TOLERANCE and _is_alive(process)
@@ -46,16 +46,16 @@ class ProcessIdentity:
 
 
 def this_process() -> ProcessIdentity:
-    """The caller's own identity."""
+    """The identity of the calling process."""
     return ProcessIdentity(os.getpid(), psutil.Process().create_time())
 
 
 def spawn(
     arguments: Sequence[str], *, environment: Mapping[str, str], log: Path, cwd: Path, sockets: Sequence[int]
 ) -> ProcessIdentity:
-    """Start a process in its own session, its output appended to `log`, with `sockets` handed over.
+    """Start a process in its own session that inherits `sockets`; its output is appended to `log`.
 
-    It gets no signals from the caller's terminal and runs on when the caller ends.
+    It gets no signals from the caller's terminal, and continues to run when the caller ends.
     """
     with log.open("ab") as output:
         child = subprocess.Popen(
@@ -68,21 +68,21 @@ def spawn(
             pass_fds=sockets,
             start_new_session=True,
         )
-    # Not waited for here: psutil collects it if it ends while the caller still runs.
+    # This does not wait: psutil collects the process if it ends while the caller is still running.
     child.returncode = 0
     return ProcessIdentity(child.pid, psutil.Process(child.pid).create_time())
 
 
 def stop_processes(folder: Path, *, spare: ProcessIdentity | None = None, grace: float = 3.0) -> bool:
-    """End every process of the lab in `folder`: by SIGTERM, after `grace` seconds by SIGKILL.
+    """Stop every process of the lab in `folder`: by SIGTERM, after `grace` seconds by SIGKILL.
 
     Args:
         folder: The lab's folder, absolute.
-        spare: A process that runs on, with all its children.
-        grace: Seconds that they have to end by themselves.
+        spare: A process that is not stopped, nor its child processes.
+        grace: Seconds between SIGTERM and SIGKILL.
 
     Returns:
-        Whether there was one.
+        Whether there was a process.
     """
     found = _processes(folder, spare)
     if not found:
@@ -102,17 +102,17 @@ def stop_processes(folder: Path, *, spare: ProcessIdentity | None = None, grace:
 
 
 def _processes(folder: Path, spare: ProcessIdentity | None) -> list[psutil.Process]:
-    """The lab's processes that are alive. One whose environment cannot be read is another user's."""
+    """The lab's running processes. If an environment cannot be read, the process is another user's."""
     found = [
         process
         for process in psutil.process_iter(["environ"])
         if (process.info["environ"] or {}).get(LAB_FOLDER) == str(folder) and _is_alive(process)
     ]
-    spared = _family(spare) if spare else set()
+    spared = _process_tree(spare) if spare else set()
     return [process for process in found if process not in spared]
 
 
-def _family(identity: ProcessIdentity) -> set[psutil.Process]:
+def _process_tree(identity: ProcessIdentity) -> set[psutil.Process]:
     with suppress(psutil.NoSuchProcess):
         process = psutil.Process(identity.pid)
         return {process, *process.children(recursive=True)}
@@ -121,7 +121,7 @@ def _family(identity: ProcessIdentity) -> set[psutil.Process]:
 
 def _send(number: signal.Signals, processes: Sequence[psutil.Process]) -> None:
     for process in processes:
-        # psutil compares the start time, so a number that is used again since does no harm.
+        # psutil compares the start time, so a reused process id is no problem.
         with suppress(psutil.NoSuchProcess):
             process.send_signal(number)
 
@@ -130,7 +130,7 @@ def _is_alive(process: psutil.Process) -> bool:
     try:
         if process.status() != psutil.STATUS_ZOMBIE:
             return bool(process.is_running())
-        # Ended. If it is a child of this process, nothing else collects it.
+        # The process has ended. If it is a child of this process, it must be collected here.
         process.wait(timeout=0)
     except (psutil.NoSuchProcess, psutil.TimeoutExpired):
         return False

@@ -12,23 +12,23 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Configuration = Mapping[str, Any]
-"""The `jitr` context as `cdk.json` has it."""
+"""The `jitr` context of `cdk.json`."""
 
 CA_KEY_SECRET = "iot-jitr/lab/ca-key"  # noqa: S105  the secret's name
-"""Where the local cloud's Secrets Manager keeps the CA's private key."""
+"""The secret with the CA's private key in the local cloud's Secrets Manager."""
 
 FEATURE_FLAGS = "feature_flags.json"
-"""The CDK's feature flags, as in the repository's `cdk.json`, which is not a part of the wheel."""
+"""The CDK's feature flags, copied from the repository's `cdk.json`, which is not in the wheel."""
 
 
 def default_configuration(
     ca_certificate: "Path", ca_settings: Mapping[str, Any] = MappingProxyType({})
 ) -> dict[str, Any]:
-    """The stack as the README's quick start has it, for one CA whose key is in Secrets Manager.
+    """The configuration of the README's quick start, for one CA whose key is in Secrets Manager.
 
     Args:
         ca_certificate: The CA's certificate.
-        ca_settings: Settings of this CA that differ.
+        ca_settings: Settings of this CA that replace the default ones.
     """
     ca = {
         "name": "Lab",
@@ -50,7 +50,7 @@ def write_project(folder: "Path", configuration: Configuration) -> None:
     project = {
         "app": shlex.join([sys.executable, "-m", "iot_jitr_cli.lab.app"]),
         "output": "cdk.out",
-        # AWS IoT's own log and its API are unknown to the local cloud.
+        # The local cloud does not have AWS IoT's own log and its API.
         "context": {"jitr": {**configuration, "account_logging": "none"}, **feature_flags},
     }
     (folder / "cdk.json").write_text(json.dumps(project, indent=2) + "\n")

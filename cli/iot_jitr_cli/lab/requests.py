@@ -1,7 +1,7 @@
 """A record of every AWS API call that reaches the local cloud: the caller, the operation and the status.
 
 One JSON object a line: `at` (seconds since 1970), `key` (access key id of the caller), `service`, `operation`
-(or method and path, where the protocol does not name it) and `status` (HTTP). No parameters, no secrets.
+(or method and path, if the protocol does not contain it) and `status` (HTTP). No parameters, no secrets.
 """
 
 import json
@@ -15,7 +15,7 @@ from typing import Any, TextIO
 _CREDENTIAL = re.compile(r"Credential=([^/,]+)/\d+/[^/]+/([^/]+)/aws4_request")
 _OWN_PAGES = "/_ministack/"
 
-# ASGI's messages are typed differently by every server.
+# Every server has its own types for ASGI's messages.
 AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
 
 
@@ -31,12 +31,12 @@ class ApiCall:
 
 
 def read_calls(file: Path) -> list[ApiCall]:
-    """All calls so far, in the order in which they were answered."""
+    """All calls so far, in the order of their answers."""
     return [ApiCall(**json.loads(line)) for line in file.read_text().splitlines()]
 
 
 def recorded(app: AsgiApp, log: TextIO) -> AsgiApp:
-    """Wrap an ASGI app so that the AWS API calls it answers are written to `log`."""
+    """Wrap an ASGI app so that its answered AWS API calls are written to `log`."""
 
     async def answer(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http" or scope["path"].startswith(_OWN_PAGES):

@@ -1,4 +1,4 @@
-"""What a lab keeps from one command to the next: its MiniStack and what is deployed in it."""
+"""The state that a lab stores between two commands: its MiniStack and the deployed stack."""
 
 import json
 import os
@@ -16,23 +16,23 @@ _PRIVATE_FILE = 0o600
 
 @dataclass(frozen=True, slots=True)
 class DeployedStack:
-    """What the lab deployed into its cloud last."""
+    """The last deployment of a lab."""
 
     stack: str
     outputs: Mapping[str, str]
     ca_certificate: str
     """Path of the (first) CA certificate that the stack registers."""
     seconds: float
-    """How long `cdk deploy` took."""
+    """The duration of `cdk deploy`."""
 
     @property
     def deployment(self) -> Deployment:
-        """The same as the commands find it in an AWS account."""
+        """The deployment, as the commands find it in an AWS account."""
         return Deployment(self.stack, REGION, self.outputs)
 
 
 def write_state(file: Path, ministack: MiniStack, deployed: DeployedStack | None) -> None:
-    """Replace the state file in one step; it has credentials, so only its owner may read it."""
+    """Replace the state file atomically; it contains credentials, so only its owner may read it."""
     fresh = file.with_suffix(".new")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE_FILE)
     content = {"ministack": asdict(ministack), "deployed": deployed and asdict(deployed)}
@@ -42,7 +42,7 @@ def write_state(file: Path, ministack: MiniStack, deployed: DeployedStack | None
 
 
 def read_state(file: Path) -> tuple[MiniStack, DeployedStack | None] | None:
-    """What `write_state` wrote last, `None` if there is nothing.
+    """The state that `write_state` wrote last; `None` if there is no state file.
 
     Raises:
         CliError: The file is damaged.

@@ -1,6 +1,6 @@
-"""A development PKI: a CA, the device certificates it signs, and the files they live in.
+"""A development PKI: a CA, its device certificates, and their files.
 
-For trying things out, demonstrations and tests. A real fleet's CA key lives in a KMS, an HSM or with
+It is for experiments, demonstrations and tests. The CA key of a real fleet must be in a KMS, an HSM or
 AWS Private CA, and never in a directory.
 
 >>> ca = DevelopmentCa.create("Example CA")

@@ -1,4 +1,4 @@
-"""The development CA: made, stored in a directory, and used to sign device certificates."""
+"""The development CA: is stored in a directory and signs device certificates."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,7 @@ DEFAULT_NAME = "iot-jitr development CA"
 CERTIFICATE_FILE = "ca.pem"
 KEY_FILE = "ca.key"
 DEVICES = "devices"
-"""The folder beside the CA's files that `jitr pki device` writes into."""
+"""The folder beside the CA's files into which `jitr pki device` writes."""
 _YEARS = 10
 
 
@@ -35,7 +35,7 @@ class DevelopmentCa:
     def create(
         cls, name: str = DEFAULT_NAME, key: KeyKind = KeyKind.EC_P256, validity: Validity | None = None
     ) -> "DevelopmentCa":
-        """Make a CA with a new key, by default valid for ten years.
+        """Make a CA with a new key; by default it is valid for ten years.
 
         Raises:
             WrongUseError: The name is empty or longer than 64 characters.
@@ -48,10 +48,10 @@ class DevelopmentCa:
 
     @classmethod
     def load(cls, directory: Path) -> "DevelopmentCa":
-        """Read a CA from the directory it was saved in.
+        """Read a CA from the directory in which it was saved.
 
         Raises:
-            WrongUseError: The directory lacks `ca.pem` or `ca.key`, or they do not belong together.
+            WrongUseError: The directory has no `ca.pem` or no `ca.key`, or they do not belong together.
             WrongUseError, UnreadableKeyError: They cannot be read.
         """
         certificate_file, key_file = directory / CERTIFICATE_FILE, directory / KEY_FILE
@@ -80,7 +80,7 @@ class DevelopmentCa:
         """Write `ca.pem` and `ca.key` (mode 0600) and return their paths.
 
         Raises:
-            WrongUseError: One of them is there; none is written.
+            WrongUseError: One of the files exists already; no file is written.
         """
         certificate_file, key_file = directory / CERTIFICATE_FILE, directory / KEY_FILE
         refuse_existing(certificate_file, key_file)
@@ -89,7 +89,7 @@ class DevelopmentCa:
         return certificate_file, key_file
 
     def issue(self, spec: DeviceSpec) -> DeviceIdentity:
-        """Make a device's key and certificate. `spec` is signed even if AWS IoT would refuse it.
+        """Make a device's key and certificate, even if AWS IoT would refuse a certificate with this `spec`.
 
         Raises:
             WrongUseError: A common name is empty or longer than 64 characters.

@@ -117,13 +117,13 @@ def device(  # noqa: PLR0913  a command's options are its arguments
     type=click.Choice(list(REASONS)),
     default="unspecified",
     show_default=True,
-    help="Why those of --revoke are revoked. certificateHold can be lifted again, all others are for good.",
+    help="Reason of --revoke. Only certificateHold can be released again; all others are final.",
 )
 @click.option(
-    "--release", "released", metavar="FILE-OR-SERIAL", multiple=True, help="A certificate to take off hold."
+    "--release", "released", metavar="FILE-OR-SERIAL", multiple=True, help="A certificate on hold to release."
 )
 @click.option(
-    "--hours", type=click.IntRange(1, 87600), default=168, show_default=True, help="Until its nextUpdate."
+    "--hours", type=click.IntRange(1, 87600), default=168, show_default=True, help="Hours until nextUpdate."
 )
 @click.option("--partition", metavar="URL", help="Cover only certificates with this distribution point.")
 @click.option("--out", "target", type=_FILE, help=f"The list's file.  [default: DIR/{CRL_FILE}]")
@@ -141,8 +141,8 @@ def crl(  # noqa: PLR0913, PLR0917  a command's options are its arguments
 ) -> None:
     """Sign a revocation list with the CA in DIR.
 
-    It continues the list that is in the file already: its entries stay, and its number is one
-    higher. DER.
+    An existing list in the file is continued: the new list (DER) has the same entries and the next CRL
+    number.
     """
     authority = DevelopmentCa.load(directory)
     path = target or directory / CRL_FILE

@@ -1,4 +1,4 @@
-"""The specification of a device certificate, and its result: certificate, key, chain, files."""
+"""The specification of a device certificate, and the result: certificate, key, chain and files."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,18 +19,18 @@ DEFAULT_DAYS = 365
 
 @dataclass(frozen=True)
 class DeviceSpec:
-    """The content of a device certificate; the defaults make one that AWS IoT Core accepts."""
+    """The content of a device certificate. With the defaults, AWS IoT Core accepts the certificate."""
 
     common_name: str | None
     """The subject's (first) common name; `None` makes a certificate without one."""
     key: KeyKind = KeyKind.EC_P256
     validity: Validity = field(default_factory=lambda: Validity.days(DEFAULT_DAYS))
     serial_number: int | None = None
-    """1 to 2^159 - 1 (RFC 5280 section 4.1.2.2); `None` draws a random one."""
+    """1 to 2^159 - 1 (RFC 5280 section 4.1.2.2); `None`: a random serial number."""
     more_common_names: tuple[str, ...] = ()
-    """Further common names, for certificates that must be refused because they have several."""
+    """More common names, for a certificate that must be refused because it has several of them."""
     extensions: tuple["Extension", ...] = ()
-    """Extensions on top of the usual ones."""
+    """Extensions in addition to the default ones."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,13 @@ class DeviceIdentity:
 
     @property
     def chain_pem(self) -> str:
-        """The chain file's content: the device certificate, then its CA's, in the order of TLS."""
+        """The content of the chain file: the device certificate, then its CA's, in the order of TLS."""
         return self.certificate.pem + self.ca.pem
 
     def files(self, directory: Path, name: str | None = None) -> DeviceFiles:
-        """Where `save` writes: `<name>.key`, `<name>.pem` and `<name>.chain.pem`.
+        """The paths to which `save` writes: `<name>.key`, `<name>.pem` and `<name>.chain.pem`.
 
-        The name is by default the common name; what cannot be in a file name is written as `%xx`.
+        The default name is the common name; characters that cannot be in a file name become `%xx`.
         """
         stem = quote(name or "".join(self.certificate.common_names[:1]) or "device", safe=" :@,;=")
         return DeviceFiles(
@@ -68,10 +68,10 @@ class DeviceIdentity:
         )
 
     def save(self, directory: Path, name: str | None = None) -> DeviceFiles:
-        """Write key (mode 0600), certificate and chain; see `files` for where.
+        """Write key (mode 0600), certificate and chain to the paths of `files`.
 
         Raises:
-            WrongUseError: One of the three is there; none is written.
+            WrongUseError: One of the three files exists already; no file is written.
         """
         files = self.files(directory, name)
         refuse_existing(files.key, files.certificate, files.chain)

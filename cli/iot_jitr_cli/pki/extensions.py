@@ -18,7 +18,7 @@ class Extension:
 
 
 def ca_extensions(public_key: PublicKey) -> list[Extension]:
-    """What makes a certificate a CA's (RFC 5280 sections 4.2.1.2, 4.2.1.3 and 4.2.1.9).
+    """The extensions of a CA certificate (RFC 5280 sections 4.2.1.2, 4.2.1.3 and 4.2.1.9).
 
     It may sign device certificates and CRLs, but no further CA.
     """
@@ -30,7 +30,7 @@ def ca_extensions(public_key: PublicKey) -> list[Extension]:
 
 
 def device_extensions(public_key: PublicKey, ca: x509.Certificate) -> list[Extension]:
-    """What makes a certificate a TLS client's (RFC 5280 sections 4.2.1.1 to 3, 9 and 12)."""
+    """The extensions of a TLS client's certificate (RFC 5280 sections 4.2.1.1 to 3, 9 and 12)."""
     return [
         Extension(x509.BasicConstraints(ca=False, path_length=None), critical=True),
         Extension(_usage(digital_signature=True), critical=True),
@@ -41,7 +41,7 @@ def device_extensions(public_key: PublicKey, ca: x509.Certificate) -> list[Exten
 
 
 def crl_distribution_points(*urls: str) -> Extension:
-    """Where the certificate's CRL is to be found (RFC 5280 section 4.2.1.13), a point for each URL."""
+    """The locations of the certificate's CRL (RFC 5280 section 4.2.1.13), one point for each URL."""
     points = [x509.DistributionPoint([x509.UniformResourceIdentifier(url)], None, None, None) for url in urls]
     return Extension(x509.CRLDistributionPoints(points))
 

@@ -1,4 +1,4 @@
-"""Files of the development PKI: written once, never overwritten, keys readable by their owner alone."""
+"""Files of the development PKI: written once and never overwritten; only the owner may read keys."""
 
 import os
 import tempfile
@@ -20,7 +20,7 @@ def write_public(path: Path, content: bytes) -> None:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Write a new file that only its owner may read, from its first moment on.
+    """Write a new file that only its owner may read; it is created with this mode.
 
     Raises:
         WrongUseError: It is there already; it is left as it is.
@@ -48,10 +48,10 @@ def replace_private(path: Path, content: bytes) -> None:
 
 
 def refuse_existing(*paths: Path) -> None:
-    """Check, before anything is written, that none of the files is there.
+    """Check before the first write that none of the files exists.
 
     Raises:
-        WrongUseError: One is.
+        WrongUseError: One of the files exists.
     """
     for path in paths:
         if path.exists():

@@ -1,4 +1,4 @@
-"""Key pairs of the kinds that AWS IoT Core accepts, for CAs and devices."""
+"""Key pairs of the types that AWS IoT Core accepts, for CAs and devices."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -41,7 +41,7 @@ class KeyKind(StrEnum):
 
 
 class UnreadableKeyError(WrongUseError):
-    """The bytes are not a private key that can be used here."""
+    """The data is not a private key of a supported type."""
 
 
 def load_key(data: bytes, ask_passphrase: Callable[[], str] | None = None) -> PrivateKey:
@@ -53,7 +53,7 @@ def load_key(data: bytes, ask_passphrase: Callable[[], str] | None = None) -> Pr
 
     Raises:
         UnreadableKeyError: Not a private key, an encrypted one, a wrong passphrase, or neither EC nor RSA.
-            The message contains nothing of the key.
+            The message contains no part of the key.
     """
     load = load_pem_private_key if b"-----BEGIN" in data else load_der_private_key
     try:
@@ -67,7 +67,7 @@ def load_key(data: bytes, ask_passphrase: Callable[[], str] | None = None) -> Pr
                 ) from None
             key = load(data, password=ask_passphrase().encode())
     except (ValueError, UnsupportedAlgorithm):
-        # The library's message could quote the input.
+        # The library's message could contain parts of the input.
         wrong = ", or the passphrase is wrong" if ask_passphrase else ""
         raise UnreadableKeyError(f"not a private key: expected PEM or DER, EC or RSA{wrong}") from None
     if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
@@ -76,5 +76,5 @@ def load_key(data: bytes, ask_passphrase: Callable[[], str] | None = None) -> Pr
 
 
 def key_pem(key: PrivateKey) -> bytes:
-    """The key as unencrypted PKCS #8 PEM, as device SDKs read it."""
+    """The key as unencrypted PKCS #8 PEM, the format that device SDKs read."""
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

@@ -1,4 +1,4 @@
-"""The development CA's revocation list: read, extended, signed with the next number."""
+"""Reads the development CA's revocation list, extends it and signs it with the next CRL number."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -28,7 +28,7 @@ HOLD = x509.ReasonFlags.certificate_hold
 REASONS = {
     reason.value: reason
     for reason in x509.ReasonFlags
-    # It removes an entry, and is used in delta CRLs only.
+    # This reason removes an entry; it is used in delta CRLs only.
     if reason is not x509.ReasonFlags.remove_from_crl
 }
 """Reasons to revoke a certificate, by the names of RFC 5280 section 5.3.1."""
@@ -40,7 +40,7 @@ class RevocationList:
 
     ca: "DevelopmentCa"
     number: int = 0
-    """CRL number of the last one that was signed."""
+    """The CRL number of the last signed list."""
     entries: dict[int, x509.RevokedCertificate] = field(default_factory=dict)
     """By serial number."""
 
@@ -49,7 +49,7 @@ class RevocationList:
         """Continue the list in `path`; start a new one if there is no such file.
 
         Raises:
-            WrongUseError: What is there is no CRL of this CA.
+            WrongUseError: The file is not a CRL of this CA.
         """
         if not path.exists():
             return cls(ca)
@@ -63,20 +63,20 @@ class RevocationList:
         return cls(ca, crl.number, {entry.serial_number: entry for entry in crl.parsed})
 
     def revoke(self, serial: int, reason: x509.ReasonFlags = x509.ReasonFlags.unspecified) -> None:
-        """Add a certificate. A final revocation keeps its first entry."""
+        """Add a certificate. An existing entry with a final revocation stays unchanged."""
         former = self.entries.get(serial)
         if former is None or _reason(former) is HOLD:
             builder = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now())
-            # RFC 5280 section 5.3.1: the extension is left out rather than "unspecified".
+            # RFC 5280 section 5.3.1: for the reason "unspecified" the extension is left out.
             if reason is not x509.ReasonFlags.unspecified:
                 builder = builder.add_extension(x509.CRLReason(reason), critical=False)
             self.entries[serial] = builder.build()
 
     def release(self, serial: int) -> None:
-        """Take a certificate off hold.
+        """Remove a certificate that is on hold.
 
         Raises:
-            WrongUseError: It is not on hold.
+            WrongUseError: The certificate is not on hold.
         """
         former = self.entries.get(serial)
         if former is None or _reason(former) is not HOLD:
@@ -90,8 +90,8 @@ class RevocationList:
         """Sign the list with the next number and return it, DER.
 
         Args:
-            life: How long until its nextUpdate.
-            partition: URL of the distribution point that it is for; None: for all certificates of the CA.
+            life: The time from thisUpdate to nextUpdate.
+            partition: URL of the distribution point that it covers; None: all certificates of the CA.
             at: Its thisUpdate; None: now.
         """
         issued = at or now()
@@ -112,10 +112,10 @@ class RevocationList:
 
 
 def serial_of(text: str, ca: "Certificate") -> int:
-    """Return the serial number of a certificate file, or a hexadecimal one.
+    """Return the serial number of a certificate file, or the value of a hexadecimal serial number.
 
     Raises:
-        WrongUseError: It is neither, or the certificate is not of this CA.
+        WrongUseError: `text` is neither of these, or the certificate is not of this CA.
     """
     path = Path(text)
     if path.is_file():

@@ -1,14 +1,14 @@
-"""Validity periods of certificates, relative to now: current, past and future ones."""
+"""Validity periods of certificates relative to the present time: current, past and future ones."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 BACKDATED = timedelta(minutes=5)
-"""How long before its making a certificate becomes valid, for devices whose clock is behind."""
+"""Time by which notBefore is before the issue of a certificate, for devices whose clock is behind."""
 
 
 def now() -> datetime:
-    """Return the present time in whole seconds, as X.509 writes times."""
+    """Return the present time in whole seconds, the precision of X.509."""
     return datetime.now(UTC).replace(microsecond=0)
 
 
@@ -21,7 +21,7 @@ class Validity:
 
     @classmethod
     def days(cls, days: int) -> "Validity":
-        """Valid from now for so many days."""
+        """Valid from now on for `days` days."""
         return cls(now() - BACKDATED, now() + timedelta(days=days))
 
     @classmethod

@@ -1,1 +1,1 @@
-"""`jitr policy`: device policies, checked and explained."""
+"""`jitr policy`: checks and explains device policies."""

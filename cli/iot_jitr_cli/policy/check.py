@@ -1,4 +1,4 @@
-"""What is wrong with a device policy, and what it would allow one device."""
+"""Lints a device policy, and evaluates the access that it would allow one device."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ from iot_jitr_runtime.policy.attachment import filled
 from iot_jitr_runtime.policy.common_name import check_common_name
 
 EXAMPLE = "sensor-7"
-"""The common name of the example device that is evaluated where no certificate is given."""
+"""The common name of the example device, used if no certificate is given."""
 
 EXAMPLE_SERIAL_NUMBER = "a1b2"
 
@@ -25,18 +25,18 @@ class PolicyReport:
     """The result of `jitr policy check`."""
 
     kind: PolicyKind | None
-    """None where the text is no policy."""
+    """None if the text is not a policy."""
     syntax_error: PolicySyntaxError | None
     findings: list[Finding]
     refused: str | None
-    """Why a device with this certificate would be refused before the policy matters."""
+    """The reason if a device with this certificate would be refused before the policy is used."""
     device: Session | None
     neighbour: Session | None
     evaluations: list[Evaluation]
 
     @property
     def is_good(self) -> bool:
-        """Whether it may be deployed, and allows no unacknowledged access to other devices."""
+        """Whether the policy may be deployed, and allows no unacknowledged access to other devices."""
         broken = any(finding.acknowledged is None for finding in self.findings)
         return not (self.syntax_error or broken or self.refused or self.holes)
 
@@ -52,12 +52,12 @@ class PolicyReport:
 
 
 def check_policy(text: str, certificate: Certificate | None, thing_name: str | None) -> PolicyReport:
-    """Lint a policy template and work out what a device could do under it.
+    """Lint a policy template, and evaluate the actions that it would allow a device.
 
     Args:
-        text: The template. With placeholders it is a per-device one.
-        certificate: The device's certificate; an example device where it is None.
-        thing_name: Name of the device's thing; None where devices have none.
+        text: The template. With placeholders, it is a template of per-device policies.
+        certificate: The device's certificate; None: an example device is used.
+        thing_name: Name of the device's thing; None if devices have no things.
     """
     try:
         document = PolicyDocument.parse(text)
@@ -69,7 +69,7 @@ def check_policy(text: str, certificate: Certificate | None, thing_name: str | N
         device = _device(document, certificate, thing_name)
     except RefusedError as error:
         return PolicyReport(kind, None, findings, str(error), None, None, [])
-    own, neighbour = (_under_policy(document, session) for session in (device, _neighbour(device)))
+    own, neighbour = (_render_for(document, session) for session in (device, _neighbour(device)))
     evaluations = reach(own, neighbour)
     return PolicyReport(kind, None, findings, None, own.session, neighbour.session, evaluations)
 
@@ -85,12 +85,12 @@ def _device(document: PolicyDocument, certificate: Certificate | None, thing_nam
 
 
 def _neighbour(device: Session) -> Session:
-    """Another device, each of whose names begins with this one's."""
+    """Another device; each of its names begins with the corresponding name of this device."""
     return Session(**{name: value and f"{value}2" for name, value in asdict(device).items()})
 
 
-def _under_policy(document: PolicyDocument, session: Session) -> Device:
-    """The device as the broker would see it, under the policy as it would be rendered for it."""
+def _render_for(document: PolicyDocument, session: Session) -> Device:
+    """The device's session at the broker, with the policy that would be rendered for the device."""
     values: Mapping[Placeholder, Callable[[], str]] = {
         Placeholder.COMMON_NAME: lambda: session.common_name or "",
         Placeholder.SERIAL_NUMBER: lambda: session.serial_number or "",

@@ -28,8 +28,8 @@ def policy() -> None:
 def check(file: Path, certificate: Path | None, thing_name: str | None, *, as_json: bool) -> ExitCode:
     """Check the device policy template FILE and show what it allows a device.
 
-    For the device's own client id, topics and shadow, and for those of a neighbour whose name begins like
-    its own. Without --as for a device named 'sensor-7'. Nothing is sent anywhere.
+    It evaluates the device's own client id, topics and shadow, and those of a neighbour whose name begins
+    with the device's name. Without --as the device is 'sensor-7'. Nothing is sent anywhere.
 
     Exits 0 (it may be deployed), 1 (it breaks a rule, allows access to a neighbour, or CERT is refused).
     """

@@ -1,8 +1,8 @@
-"""Evaluates what a policy allows one device, offline: AWS's own `TestAuthorization` needs an account.
+"""Evaluates offline the actions that a policy allows one device: AWS's `TestAuthorization` needs an account.
 
-Follows the Developer Guide, "AWS IoT Core policies" and "AWS IoT Core policy variables": a statement that
-denies overrides one that allows; what no statement allows is not allowed. Region and account of a resource
-are not compared, so the result errs on the side of "allowed".
+It follows the Developer Guide, "AWS IoT Core policies" and "AWS IoT Core policy variables": a denying
+statement overrides an allowing one, and an action that no statement allows is not allowed. Region and account
+of a resource are not compared, so the result may be "allowed" for a resource that AWS does not allow.
 """
 
 import re
@@ -17,13 +17,13 @@ from iot_jitr_policy.resources import NotAnIotArnError, Resource
 from iot_jitr_runtime.certificates import Certificate
 
 _UNREPLACED = set("*$+?#")
-"""With one of these in a certificate's field, AWS does not replace the variable."""
+"""If a certificate's field contains one of these characters, AWS does not replace the variable."""
 
 _TOKEN = re.compile(r"\$\{([^}]*)\}|[*?]")
 
 
 class Access(StrEnum):
-    """Whether a device may do something."""
+    """Whether a device may perform an action."""
 
     ALLOWED = "allowed"
     DENIED = "denied"
@@ -31,12 +31,12 @@ class Access(StrEnum):
     NOT_ALLOWED = "not allowed"
     """No statement allows it."""
     DEPENDS = "depends"
-    """It depends on a condition that cannot be evaluated offline, such as the source address."""
+    """The result depends on a condition that cannot be evaluated offline, such as the source address."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """The result, and the statement that decides it, if there is one."""
+    """The result, and the deciding statement, if there is one."""
 
     access: Access
     statement: Statement | None = None
@@ -44,7 +44,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Session:
-    """One device's connection, as the broker sees it; None: the device has no such name."""
+    """The names of one device's connection at the broker; None: the device has no such name."""
 
     client_id: str
     common_name: str | None
@@ -59,7 +59,7 @@ class Session:
 
     @cached_property
     def values(self) -> Mapping[str, str]:
-        """Policy variables with a value."""
+        """The policy variables that have a value."""
         values = {
             v.CLIENT_ID: self.client_id,
             v.COMMON_NAME: self.common_name,
@@ -70,7 +70,7 @@ class Session:
         return {key: value for key, value in values.items() if value is not None}
 
     def replaced(self, name: str) -> str | None:
-        """Return the value of `${name}` in a resource, None where AWS does not replace it."""
+        """Return the value of `${name}` in a resource; None if AWS does not replace it."""
         if name in set("*?$"):
             return name
         value = self.values.get(name)
@@ -82,7 +82,7 @@ class Session:
 def decide(
     documents: Iterable[PolicyDocument], session: Session, action: str, resource: Resource
 ) -> Decision:
-    """Decide whether a device may do `action` on `resource`, whose name holds no wildcards of policies.
+    """Decide whether a device may perform `action` on `resource`; its name must not contain policy wildcards.
 
     Args:
         documents: All policies attached to the device's certificate.
@@ -110,7 +110,7 @@ def decide(
 
 
 def pattern(template: str, session: Session) -> re.Pattern[str]:
-    """Return what a name in a policy matches for one device: variables replaced, wildcards open."""
+    """Return the pattern of a name in a policy for one device, with variables and wildcards replaced."""
     parts, at = [], 0
     for token in _TOKEN.finditer(template):
         parts.append(re.escape(template[at : token.start()]))
@@ -128,7 +128,7 @@ def _part(token: re.Match[str], session: Session) -> str:
 
 
 def _matches(statement: Statement, session: Session, action: str, resource: Resource) -> bool:
-    # Actions are compared without case, as IAM does: an error in this direction is safe.
+    # Actions are compared without case, as in IAM: an error in this direction is safe.
     if not any(pattern(each.text.lower(), session).fullmatch(action.lower()) for each in statement.actions):
         return False
     return any(_covers(each.text, session, resource) for each in statement.resources)
@@ -146,7 +146,7 @@ def _covers(text: str, session: Session, resource: Resource) -> bool:
 
 
 def _conditions_hold(conditions: Iterable[Condition], session: Session) -> bool | None:
-    """All conditions must hold; None where that depends on values that are not known offline."""
+    """Whether all conditions are true; None if that depends on values that are unknown offline."""
     results = {_condition_holds(condition, session) for condition in conditions}
     if False in results:
         return False

@@ -1,7 +1,7 @@
-"""What a policy allows a device: its own client id, topics and thing, and those of a neighbour.
+"""Evaluates a device's access to its own client id, topics and thing, and to those of a neighbour.
 
-The questions are derived from the policy itself (each resource, once with the device's names and once with a
-neighbour's), and a fixed list is added to each policy. The neighbour's name begins with the device's own,
+The questions are derived from the policy itself (each resource, once with the device's names and once with
+the neighbour's), and a fixed list of questions is added. The neighbour's name begins with the device's name,
 because `devices/${…CommonName}*` allows access to exactly those topics.
 """
 
@@ -16,7 +16,7 @@ from iot_jitr_policy.document import Effect, PolicyDocument, Statement
 from iot_jitr_policy.resources import NotAnIotArnError, Resource
 
 SAMPLE = "sample"
-"""The example that replaces a wildcard in the names to evaluate."""
+"""The text that replaces a wildcard in the names to evaluate."""
 
 _PART = re.compile(r"(\$\{[^}]*\}|[*?])")
 
@@ -27,11 +27,11 @@ class Whose(StrEnum):
     OWN = "own"
     NEIGHBOUR = "neighbour"
     EVERYONE = "everyone"
-    """It names no device: a broadcast topic, or a filter over all devices."""
+    """The resource has no device in its name: a broadcast topic, or a filter for all devices."""
 
 
 Question = tuple[Whose, str, Resource]
-"""Whose resource it is, the action and the resource."""
+"""Owner of the resource, action, resource."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Device:
-    """A device and the policies attached to its certificate, rendered for it."""
+    """A device and the policies attached to its certificate, rendered for this device."""
 
     session: Session
     documents: Sequence[PolicyDocument]
@@ -70,13 +70,13 @@ def reach(device: Device, neighbour: Device) -> list[Evaluation]:
 def _decide(device: Device, action: str, resource: Resource) -> Decision:
     session = device.session
     if action == "iot:Connect":
-        # The device chooses its client id, so the variable has the evaluated value.
+        # The device may use any client id, so the variable has the evaluated value.
         session = replace(session, client_id=resource.name)
     return decide(device.documents, session, action, resource)
 
 
 def own_client_id(device: Device) -> str | None:
-    """Return a client id that the device's policies allow it to connect with, None where there is none."""
+    """Return a client id with which the device's policies allow it to connect; None if there is none."""
     clients = [each.name for action, each in _granted(device) if action == "iot:Connect"]
     return next(iter(clients), None)
 
@@ -113,7 +113,7 @@ def _from_policies(device: Device, neighbour: Device) -> Iterator[Question]:
 
 
 def _granted(device: Device) -> Iterator[tuple[str, Resource]]:
-    """One example of each thing that some statement grants the device."""
+    """One example of each permission that a statement grants the device."""
     for document in device.documents:
         for statement in document.statements:
             if statement.effect is Effect.ALLOW:
@@ -133,7 +133,7 @@ def _granted_by(statement: Statement, session: Session) -> Iterator[tuple[str, R
 
 
 def _example(name: str, session: Session) -> str | None:
-    """A name that the pattern matches, None where a variable of it has no value for this device."""
+    """A name that matches the pattern; None if one of its variables has no value for this device."""
     parts = []
     for part in _PART.split(name):
         variable = v.VARIABLE.fullmatch(part)

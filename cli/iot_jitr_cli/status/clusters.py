@@ -1,7 +1,7 @@
-"""The devices that are not active, by the doctor's cause: how many, what to do, and an example.
+"""The devices that are not active, by the doctor's cause: number, fix and example.
 
-A cause is what the ledger has recorded last: what has changed since is seen at the device's next connect.
-`jitr doctor --certificate-id` checks one device thoroughly.
+A cause is the last record in the ledger: later changes take effect at the device's next connect.
+`jitr doctor --certificate-id` checks one device completely.
 """
 
 from collections import Counter
@@ -44,22 +44,22 @@ class Example:
 
 @dataclass
 class Cluster:
-    """The devices that are not active because of one cause."""
+    """The devices that are not active because of the same cause."""
 
     cause: Cause
     certificates: int = 0
-    """How many; for `dead_lettered`, messages of the dead-letter queue."""
+    """Number of devices; for `dead_lettered`, the number of messages in the dead-letter queue."""
     reasons: Counter[str] = field(default_factory=Counter)
-    """The ledger's reasons (or states, where there is none) → certificates."""
+    """The ledger's reason (or its state, if there is no reason) → number of certificates."""
     example: Example | None = None
-    """The one that was decided about last; None where only messages are counted."""
+    """The certificate with the latest decision; None if only messages are counted."""
     first_seen_at: int = 0
-    """When the first of them connected for the first time, in milliseconds since the epoch; 0: unknown."""
+    """Earliest first connect of these devices, in milliseconds since the epoch; 0: unknown."""
 
     title: str = field(init=False)
     """The cause in one line."""
     fix: str = field(init=False)
-    """What to do about it."""
+    """The fix for the cause."""
 
     def __post_init__(self) -> None:
         """Describe the cause."""

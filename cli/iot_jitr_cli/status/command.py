@@ -1,4 +1,4 @@
-"""`jitr status`: the deployment at a glance, once or as a live view."""
+"""`jitr status`: the deployment on one screen, once or as a live view."""
 
 import time
 from pathlib import Path
@@ -21,14 +21,14 @@ from iot_jitr_cli.status.view import view
 if TYPE_CHECKING:
     import boto3
 
-_LEAST_SECONDS = 2
+_MIN_SECONDS = 2
 
 
 @click.command()
 @click.option("--watch", is_flag=True, help="Refresh a live view until Ctrl-C.")
 @click.option(
     "--every",
-    type=click.IntRange(_LEAST_SECONDS, 3600),
+    type=click.IntRange(_MIN_SECONDS, 3600),
     default=10,
     show_default=True,
     help="Seconds between two refreshes, with --watch.",
@@ -61,10 +61,10 @@ def status(  # noqa: PLR0913  a command's options are its arguments
     """Fleet, rate, queues, CAs, CRLs and last errors at a glance.
 
     With --html, the same and more as a page for a browser. Only the file's owner may read it, because it
-    names devices; an existing file is replaced.
+    contains names of devices; an existing file is replaced.
 
-    Reads only. What may not be read is marked with '?' and the missing permission. Exits 0, 1 when an alarm
-    is active, or 3 when a part could not be read.
+    Reads only. A part that may not be read is marked with '?' and the missing permission. Exits 0, 1 if an
+    alarm is active, or 3 if a part could not be read.
     """
     if watch and (as_json or html_file or not out.is_terminal):
         raise WrongUseError(
@@ -98,7 +98,7 @@ def _exit_code(fleet: Fleet, *parts: str) -> ExitCode:
 def _write_page(
     session: "boto3.Session", stack_name: str, rows: int, file: Path, *, as_json: bool
 ) -> ExitCode:
-    # Only here: the template engine takes longer to import than most commands to run.
+    # This import is here because the template engine takes longer to import than most commands to run.
     from iot_jitr_cli.status.page.render import Kept, page  # noqa: PLC0415
 
     kept = Kept()

@@ -1,4 +1,4 @@
-"""Figures of CloudWatch: how many messages were decided, and how fast."""
+"""Values of CloudWatch metrics: the number of decided messages, and the rate."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _OUTCOMES = (Metric.ACTIVATED, Metric.REFUSED, Metric.DEFERRED, Metric.DEAD_LETT
 
 @dataclass(frozen=True)
 class DecisionCounts:
-    """How many messages were decided, by outcome and reason."""
+    """The number of decided messages, by outcome and reason."""
 
     hours: int
     outcomes: Mapping[str, int]
@@ -25,9 +25,9 @@ class DecisionCounts:
 
 
 def decisions(pipeline: Pipeline) -> DecisionCounts:
-    """How the messages of the last day ended, as the metrics have it; what is missing did not happen.
+    """The number of messages of the last day by outcome and reason, from the metrics. A missing metric is 0.
 
-    The local cloud makes no metrics of the functions' metric lines, so there nothing ever has.
+    The local cloud makes no metrics from the functions' metric lines, so there the result is always empty.
 
     Raises:
         CannotTellError: CloudWatch cannot be read, or the stack has no output with the namespace of its

@@ -1,4 +1,4 @@
-"""A deployment at one moment, as `jitr status` and `jitr doctor --all` show it."""
+"""A deployment at one moment, for `jitr status` and `jitr doctor --all`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 ROWS = 10_000
-"""Rows of the ledger that are read at most, by default: some 5 MB, a fraction of a cent."""
+"""Default maximum of rows that are read of the ledger: about 5 MB, a fraction of a cent."""
 ALL_ROWS = 100_000
-"""The same where each certificate counts: some 50 MB, a tenth of a cent, less than a minute."""
+"""The maximum if every certificate is needed: about 50 MB, a tenth of a cent, less than a minute."""
 OVERVIEW = ("ledger", "decisions", "queues", "cas", "crls", "alarms", "errors")
 """The parts that `jitr status` shows."""
 WAITING = ("ledger", "queues", "activated_per_second")
-"""The parts that say which devices are not active, why, and how fast others are activated."""
+"""The parts with the devices that are not active, the causes, and the rate of activations."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Unknown:
 
     why: str
     permission: str | None = None
-    """The IAM action that is missing, where that is why."""
+    """The missing IAM action, if that is the reason."""
 
 
 def _known(read: Callable[[], T]) -> T | Unknown:
@@ -48,12 +48,12 @@ def _known(read: Callable[[], T]) -> T | Unknown:
 
 
 def _part(read: Callable[[Pipeline], T]) -> "cached_property[T | Unknown]":
-    """A part of a fleet: it is read at its first use and kept; `Unknown` where it cannot be read."""
+    """A part of a fleet: it is read at its first use and stored; `Unknown` if it cannot be read."""
     return cached_property(lambda fleet: _known(lambda: read(fleet.pipeline)))
 
 
 class Fleet:
-    """A deployment and its devices. Each part is read alone: a permission that is missing costs one part."""
+    """A deployment and its devices. Each part is read separately: a missing permission affects one part."""
 
     def __init__(
         self,
@@ -91,22 +91,22 @@ class Fleet:
 
     @cached_property
     def ledger(self) -> LedgerCounts | Unknown:
-        """How many certificates are in which state."""
+        """The number of certificates in each state."""
         return _known(lambda: count(self.pipeline, self._rows, self._seen))
 
     @cached_property
     def quota_per_second(self) -> float | None:
-        """The configuration's `activations_per_second`, None where it cannot be read."""
+        """The configuration's `activations_per_second`; None if it cannot be read."""
         activator = _known(lambda: self.pipeline.activator)
         return activator.activations_per_second if isinstance(activator, Activator) else None
 
     def unknown(self, *names: str) -> list[Unknown]:
-        """Those of these parts that could not be read."""
+        """The parts of `names` that could not be read."""
         return [part for name in names if isinstance(part := getattr(self, name), Unknown)]
 
     @property
     def clusters(self) -> list[Cluster]:
-        """The causes with the number of devices, the largest first; dead letters are a cause."""
+        """The causes with their numbers of devices, the largest first; dead letters are a cause."""
         found = [] if isinstance(self.ledger, Unknown) else [*self.ledger.clusters]
         messages = 0 if isinstance(self.queues, Unknown) else self.queues.dead_letters
         if messages:
@@ -120,10 +120,10 @@ class Fleet:
         return self.quota_per_second if isinstance(now, Unknown) or not now else now
 
     def seconds(self, certificates: int) -> float | None:
-        """How long the activation of so many certificates takes at that rate, None where it is unknown."""
+        """Duration of the activation of `certificates` at that rate; None if the rate is unknown."""
         return certificates / self.per_second if self.per_second else None
 
     @property
     def seconds_until_empty(self) -> float | None:
-        """How long the activation queue takes at that rate, None where that is unknown."""
+        """Time until the activation queue is empty at that rate; None if it is unknown."""
         return None if isinstance(self.queues, Unknown) else self.seconds(self.queues.messages)

@@ -1,4 +1,4 @@
-"""Whether a certificate's device is active, by its row in the ledger."""
+"""Groups a certificate's device by its row in the ledger, for example as in service or refused."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -7,7 +7,7 @@ from iot_jitr_runtime.ledger import Row, State
 
 
 class Group(StrEnum):
-    """What the row of a certificate means for its device."""
+    """The state of a device, by the row of its certificate."""
 
     IN_SERVICE = "in_service"
     """Its certificate is ACTIVE."""
@@ -16,7 +16,7 @@ class Group(StrEnum):
     REFUSED = "refused"
     """A check failed."""
     REVOKED = "revoked"
-    """It was in service; its certificate is revoked, on hold, or replaced by a newer one."""
+    """The device was in service; its certificate is revoked, on hold, or replaced by a newer one."""
     OTHER = "other"
     """Not ACTIVE, and not because of this pipeline."""
 

@@ -1,4 +1,4 @@
-"""The last 24 hours as CloudWatch has them, in steps of a quarter of an hour."""
+"""Metrics of the last 24 hours from CloudWatch, in steps of 15 minutes."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,18 +15,18 @@ STEPS = timedelta(hours=HOURS) // STEP
 
 @dataclass(frozen=True)
 class Series:
-    """One metric, a value for each step; None: CloudWatch has none."""
+    """One metric with a value for each step; None: CloudWatch has no value."""
 
     id: str
     title: str
     unit: str
-    """What the values count, or `s` for seconds."""
+    """The unit of the values: the counted items, or `s` for seconds."""
     values: tuple[float | None, ...]
     summed: bool
-    """Whether values add up over time; else the largest one counts."""
+    """Whether the total is the sum of the values; else it is the largest value."""
 
     def total(self, steps: slice = slice(None)) -> float | None:
-        """The sum or the largest value of a day, or of some of its steps; None where there are no values."""
+        """The sum or the largest value of a day, or of some of its steps; None if there are no values."""
         known = [value for value in self.values[steps] if value is not None]
         return (sum(known) if self.summed else max(known)) if known else None
 
@@ -37,19 +37,19 @@ class Series:
 
 @dataclass(frozen=True)
 class History:
-    """What happened in the steps that begin at `begin`."""
+    """The metrics in the steps from `begin` on."""
 
     begin: datetime
     series: tuple[Series, ...]
 
     @property
     def empty(self) -> bool:
-        """Whether CloudWatch has no figure at all."""
+        """Whether CloudWatch has no value of any metric."""
         return all(each.total() is None for each in self.series)
 
 
 def history(pipeline: Pipeline) -> History:
-    """Read the last 24 hours: one call, for each of six metrics.
+    """Read six metrics of the last 24 hours with one call.
 
     Raises:
         CannotTellError: CloudWatch cannot be read, or the stack has no output with the namespace of its

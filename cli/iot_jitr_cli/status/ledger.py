@@ -1,4 +1,4 @@
-"""The rows of the ledger: read page by page, and counted while they are read."""
+"""Reads the rows of the ledger page by page, and counts them."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -21,30 +21,30 @@ _ATTRIBUTES = (
     *("firstSeenAt", "decidedAt"),
 )
 _OURS = "#"
-"""Begins the keys of the table's items that are no certificates: counters, leases, cursors."""
+"""Prefix of the keys of items that are not certificates: counters, leases, cursors."""
 
 
 @dataclass
 class LedgerCounts:
-    """How many certificates are in which state, among the rows that were read."""
+    """The number of certificates in each state, among the rows that were read."""
 
     states: Counter[str] = field(default_factory=Counter)
-    """State, with the reason where there is one → certificates."""
+    """State, with the reason if there is one → number of certificates."""
     rows: int = 0
     complete: bool = False
-    """Whether these are all rows; else reading stopped at its limit."""
+    """Whether all rows were read; else the limit was reached."""
     by_ca: dict[str, Counter[Group]] = field(default_factory=dict)
-    """Id of a CA certificate (empty: unknown) → group → certificates."""
+    """Id of a CA certificate (empty: unknown) → group → number of certificates."""
     clusters: list[Cluster] = field(default_factory=list)
     """Those that are waiting or refused, by cause, the largest first."""
 
     @property
     def certificates(self) -> int:
-        """How many certificates are among the rows."""
+        """The number of certificates among the rows."""
         return self.states.total()
 
     def group(self, group: Group) -> int:
-        """How many certificates of all CAs are in a group."""
+        """The number of certificates of all CAs in a group."""
         return sum(groups[group] for groups in self.by_ca.values())
 
     def add(self, row: Row) -> None:
@@ -66,8 +66,8 @@ def count(pipeline: Pipeline, limit: int, seen: Callable[[Row], object]) -> Ledg
     """Count the first `limit` rows. A read unit of DynamoDB covers 8 KB of them.
 
     Args:
-        pipeline: Whose ledger.
-        limit: How many rows to read at most.
+        pipeline: The pipeline of the ledger.
+        limit: Maximum number of rows to read.
         seen: Called with the row of each certificate.
 
     Raises:
@@ -87,7 +87,7 @@ def count(pipeline: Pipeline, limit: int, seen: Callable[[Row], object]) -> Ledg
         counts.complete = "LastEvaluatedKey" not in page
         request["ExclusiveStartKey"] = page.get("LastEvaluatedKey")
         for item in map(plain, page["Items"]):
-            # A row without a state is a lease only, or about a certificate that does not exist.
+            # A row without a state is only a lease, or is about a certificate that does not exist.
             if "state" in item and not item[KEY].startswith(_OURS):
                 row = Row.read(item)
                 counts.add(row)

@@ -1,4 +1,4 @@
-"""The parts that are read one by one: queues, CAs, CRLs, alarms, last errors."""
+"""The parts that are read separately: queues, CAs, CRLs, alarms, last errors."""
 
 import re
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore
 from iot_jitr_runtime.stack_outputs import Output
 
 LOG_GROUPS = (Output.ACTIVATOR_LOG_GROUP, Output.CRL_PUBLISHER_LOG_GROUP, Output.SWEEP_LOG_GROUP)
-"""Where the deployment's errors are searched, as far as it has them."""
+"""The outputs with the log groups that are searched for errors, if the deployment has them."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class QueueCounts:
     in_flight: int
     delayed: int
     oldest_seconds: float | None
-    """None: CloudWatch has no figure, as for a queue that has been empty."""
+    """None: CloudWatch has no value, for example for a queue that has been empty."""
     dead_letters: int
 
     @property
@@ -48,10 +48,10 @@ class CaState:
     status: str
     auto_registration: str
     not_before: datetime
-    """Since when its certificate is valid."""
+    """Start of its certificate's validity."""
     not_after: datetime
     devices: int
-    """Certificates in service."""
+    """Number of certificates in service."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def cas(pipeline: Pipeline) -> tuple[CaState, ...]:
 
 
 def crls(pipeline: Pipeline) -> tuple[CrlState, ...]:
-    """Read what the revocation indexes were compiled from; nothing where no CA has a CRL."""
+    """Read the CRLs in the revocation indexes; empty if no CA has a CRL."""
     activator = pipeline.activator
     bucket = activator.environment.get(environment.REVOCATION_BUCKET) if activator else None
     if activator is None or bucket is None:
@@ -111,7 +111,7 @@ def active_alarms(pipeline: Pipeline) -> tuple[str, ...]:
     with aws_call("cloudwatch:DescribeAlarms"):
         found = pages.paginate(AlarmNamePrefix=f"{stack}-", StateValue="ALARM")
         alarms = [alarm for page in found for alarm in page["MetricAlarms"]]
-    # CloudFormation names an alarm <stack>-<logical id>-<random>; the names of other stacks may begin alike.
+    # CloudFormation's names are <stack>-<logical id>-<random>; other stacks may have the same prefix.
     ours = re.compile(rf"{re.escape(stack)}-[A-Za-z0-9]+-[A-Za-z0-9]+")
     return tuple(
         alarm.get("AlarmDescription") or alarm["AlarmName"]
@@ -121,7 +121,7 @@ def active_alarms(pipeline: Pipeline) -> tuple[str, ...]:
 
 
 def errors(pipeline: Pipeline) -> dict[str, str]:
-    """The last error in each log group, where there was one in the last quarter of an hour."""
+    """The last error in each log group that has an error in the last 15 minutes."""
     found = {group: last_error(pipeline, group) for group in log_groups(pipeline.deployment)}
     return {group: line for group, line in found.items() if line}
 

@@ -7,11 +7,11 @@ from iot_jitr_cli.status.parts import LOG_GROUPS
 from iot_jitr_runtime.stack_outputs import Output
 
 WITHOUT_RESOURCE = ("cloudwatch:GetMetricData", "servicequotas:ListServiceQuotas")
-"""Actions for which AWS lets no resource be named (Service Authorization Reference)."""
+"""Actions that AWS authorises without a resource (Service Authorization Reference)."""
 
 
 def minimal_policy(deployed: Resources) -> dict[str, Any]:
-    """The IAM policy that makes every part of the overview of this deployment readable, and nothing else."""
+    """The IAM policy that allows exactly the reads for all parts of the overview of this deployment."""
     deployment, arns = deployed.deployment, deployed.arns
     cas = [f"cacert/{ca.certificate_id}" for ca in deployment.cas]
     function = f"function:{deployment[Output.ACTIVATOR_FUNCTION]}"

@@ -1,4 +1,4 @@
-"""AWS's quotas for the calls that each activation makes, as they are applied to this account and region."""
+"""AWS's quotas, applied to this account and region, for the calls of an activation."""
 
 import re
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from iot_jitr_cli.doctor.pipeline import Pipeline
 from iot_jitr_cli.doctor.reading import CannotTellError, aws_call
 
 CALLS = ("DescribeCertificate", "AttachPolicy", "UpdateCertificate")
-"""The AWS IoT calls of which an activation makes one each."""
+"""The AWS IoT calls that an activation makes once each."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class ApiQuota:
 def quotas(pipeline: Pipeline) -> tuple[ApiQuota, ...]:
     """Read the quotas from Service Quotas, by their names (`AttachPolicy API TPS`).
 
-    Not by their codes: pages of AWS disagree about these
+    The codes are not used, because AWS's pages have different codes
     (https://docs.aws.amazon.com/general/latest/gr/iot-core.html#throttling-limits).
 
     Raises:

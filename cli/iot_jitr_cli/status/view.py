@@ -1,4 +1,4 @@
-"""How `jitr status` shows a deployment: a few small tables, one below the other."""
+"""The text output of `jitr status`: small tables, one below the other."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -23,7 +23,7 @@ _LINE = 200
 
 
 def view(fleet: Fleet) -> RenderableType:
-    """Everything, top down: first what needs a person."""
+    """All parts, from top to bottom; the parts that need an operator's attention are the first."""
     now, groups = fleet.taken_at, ", ".join(fleet.log_groups)
     head = f"{fleet.stack} in {fleet.region}, {now:%Y-%m-%d %H:%M:%SZ}"
     return Group(
@@ -51,7 +51,7 @@ def as_json(fleet: Fleet) -> dict[str, object]:
 
 
 def _known(part: T | Unknown, show: Callable[[T], RenderableType]) -> RenderableType:
-    """A part as `show` shows it, or why it is unknown."""
+    """A part as rendered by `show`, or the reason why it is unknown."""
     return Text(f"  ? {printable(part.why)}", style="yellow") if isinstance(part, Unknown) else show(part)
 
 

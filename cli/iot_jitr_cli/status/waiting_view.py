@@ -1,4 +1,4 @@
-"""What `jitr doctor --all` prints: the devices that are not active, by cause."""
+"""The output of `jitr doctor --all`: the devices that are not active, by cause."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -14,7 +14,7 @@ from iot_jitr_cli.words import in_words, moment
 
 
 def exit_code(fleet: Fleet) -> ExitCode:
-    """0 no device is waiting or refused, 1 causes are found, 3 undetermined."""
+    """0: no device is waiting or refused; 1: causes were found; 3: undetermined."""
     if fleet.clusters:
         return ExitCode.NO
     ledger = fleet.ledger
@@ -23,7 +23,7 @@ def exit_code(fleet: Fleet) -> ExitCode:
 
 
 def lines(fleet: Fleet) -> Iterator[Text]:
-    """The causes, the largest first, then the queue and what could not be read."""
+    """The causes, the largest first, then the queue and the parts that could not be read."""
     width = max((len(f"{each.certificates:,}") for each in fleet.clusters), default=0)
     for each in fleet.clusters:
         yield from _cluster(each, fleet, width)
@@ -63,7 +63,7 @@ def seconds_in_words(seconds: float | None) -> str:
 
 
 def rate_in_words(fleet: Fleet) -> str:
-    """The rate by which times are computed, and what it is."""
+    """The rate for the computation of times, and its kind."""
     if fleet.per_second is None:
         return "at an unknown rate"
     kind = "the highest allowed" if fleet.per_second != fleet.activated_per_second else "as now"

@@ -1,4 +1,4 @@
-"""`jitr verify`: acceptance of a deployed pipeline with one throw-away device.
+"""`jitr verify`: acceptance test of a deployed pipeline with one throw-away device.
 
-`steps.STEPS` is what is checked, in this order; `run` runs it; `cleanup` removes what it made.
+`steps.STEPS` has the checks in their order; `run` runs them; `cleanup` removes their resources.
 """

@@ -1,4 +1,4 @@
-"""Removes what a run made, last made first, whatever happened; the report names what could not be removed."""
+"""Removes all resources of a run, the last one first; the report lists those that could not be removed."""
 
 import traceback
 from collections.abc import Callable
@@ -20,46 +20,46 @@ from iot_jitr_runtime.policy.deletion import delete_own_policy
 from iot_jitr_runtime.stack_outputs import Output
 
 _DETACH_LIMIT = 28.0
-"""AWS IoT refuses to delete for some seconds after a detachment (DetachThingPrincipal, API reference)."""
+"""AWS IoT refuses a deletion for some seconds after a detachment (DetachThingPrincipal, API reference)."""
 _VISIBLE_LIMIT = 2.0
-"""A certificate whose connect was cut off may not be visible yet."""
+"""If a connect was interrupted, its certificate may not be visible yet."""
 
 
 @dataclass
 class Cleanup:
-    """What is to be removed. It is added before it is made; to remove what is not there does nothing."""
+    """The resources to remove. Each is added before it is created; removing a missing one does nothing."""
 
     pipeline: Pipeline
     device: ThrowAwayDevice
     left_behind: list[LeftBehind]
-    """What could not be removed; filled by `run`."""
+    """The resources that could not be removed; filled by `run`."""
     _removals: dict[str, tuple[str, Callable[[], object]]] = field(default_factory=dict)
-    """By command: what is removed, and how."""
+    """Command → description of the resource, and the function that removes it."""
 
     def add(self, what: str, command: str, remove: Callable[[], object]) -> None:
-        """Call `remove` at the end, once, whatever else fails.
+        """Call `remove` once at the end, even if other removals fail.
 
         Args:
-            what: What is removed, in words.
-            command: The command that removes it, should `remove` fail.
-            remove: Removes it; done again, it changes nothing.
+            what: The resource, in words.
+            command: The command that removes it, for the report if `remove` fails.
+            remove: Removes the resource; a second call changes nothing.
         """
         self._removals[command] = (what, remove)
 
     def run(self) -> None:
-        """Remove everything, last made first; what could not be removed is in `left_behind`."""
-        # A removal may add others.
+        """Remove all resources, the last one first; `left_behind` lists those that could not be removed."""
+        # A removal may add more removals.
         while self._removals:
             command, (what, remove) = self._removals.popitem()
             try:
                 remove()
-            except Exception as error:  # noqa: BLE001  the others must be removed too
+            except Exception as error:  # noqa: BLE001  all others must be removed too
                 if not isinstance(error, (JitrError, *AwsError)):
                     traceback.print_exception(error)
                 self.left_behind.append(LeftBehind(what, explain(error) or str(error), command))
 
     def add_certificate(self) -> None:
-        """Remove the device's certificate at the end, with its policies, thing and row of the ledger."""
+        """Remove the device's certificate at the end, with its policies, its thing and its ledger row."""
         name = self.device.certificate_id
         self.add_row(name)
         self.add(
@@ -70,9 +70,9 @@ class Cleanup:
         )
 
     def add_row(self, certificate_id: CertificateId) -> None:
-        """Remove a row of the ledger at the end, with the session's closing that is scheduled for it.
+        """Remove a row of the ledger at the end, with its scheduled close of a session.
 
-        It counts as no device in service any more.
+        The row no longer counts as a device in service.
         """
         dynamodb = self.pipeline.session.client("dynamodb")
         table = self.pipeline.deployment[Output.LEDGER_TABLE]
@@ -88,8 +88,8 @@ class Cleanup:
     def _remove_certificate(self) -> None:
         name = self.device.certificate_id
         if self.pipeline.wait_until(lambda: self.pipeline.status(name), limit=_VISIBLE_LIMIT):
-            # The activator may be validating it: what it attaches then is removed by the next try.
-            self._again(self._delete_certificate)
+            # The activator may be validating the certificate; the next try removes later attachments.
+            self._retry_delete(self._delete_certificate)
 
     def _delete_certificate(self) -> None:
         iot, name = self.pipeline.session.client("iot"), self.device.certificate_id
@@ -100,25 +100,25 @@ class Cleanup:
         for policy in (each["policyName"] for each in iot.list_attached_policies(target=arn)["policies"]):
             iot.detach_policy(policyName=policy, target=arn)
             if policy.endswith(name):
-                delete = partial(self._again, partial(delete_own_policy, iot, name, arn, policy))
+                delete = partial(self._retry_delete, partial(delete_own_policy, iot, name, arn, policy))
                 self.add(f"policy {policy}", f"aws iot delete-policy --policy-name {policy}", delete)
         for thing in iot.list_principal_things(principal=arn)["things"]:
             iot.detach_thing_principal(thingName=thing, principal=arn)
-            delete = partial(self._again, partial(self._delete_thing, thing))
+            delete = partial(self._retry_delete, partial(self._delete_thing, thing))
             self.add(f"thing {thing}", f"aws iot delete-thing --thing-name {thing}", delete)
         iot.delete_certificate(certificateId=name)
 
     def _delete_thing(self, thing: str) -> None:
         certificate = self.device.certificate
         unique = [certificate.fingerprint, certificate.serial_number]
-        # The common name of a device from a file may be that of a real device, and the thing its thing.
+        # A device from a file may have the common name of a real device; then the thing is the real device's.
         unique += certificate.common_names if self.device.signer else []
         if not any(value in thing for value in unique):
             raise CliError("it may have been there before: delete it if it is not another device's")
         self.pipeline.session.client("iot").delete_thing(thingName=thing)
 
-    def _again(self, delete: Callable[[], object]) -> None:
-        """Try for half a minute, until AWS IoT finds nothing attached any more."""
+    def _retry_delete(self, delete: Callable[[], object]) -> None:
+        """Try for 30 seconds, until AWS IoT finds no attachment any more."""
         errors = self.pipeline.session.client("iot").exceptions
         conflicts = (
             errors.DeleteConflictException,

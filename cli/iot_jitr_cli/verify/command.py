@@ -1,4 +1,4 @@
-"""`jitr verify`: acceptance of a deployed pipeline."""
+"""`jitr verify`: acceptance test of a deployed pipeline."""
 
 import os
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ from iot_jitr_cli.verify.steps import STEPS
 from iot_jitr_runtime.stack_outputs import Output
 
 DEFAULT_TIMEOUT = 180.0
-"""Seconds; the sweep of a new CRL may begin a minute after its publication."""
+"""Seconds; the sweep may begin one minute after the publication of a new CRL."""
 _WIDTH = max(len(step.title) for step in STEPS)
 
 
@@ -36,13 +36,13 @@ _WIDTH = max(len(step.title) for step in STEPS)
 @click.option(
     "--publish-crl",
     is_flag=True,
-    help="Revoke the device too: publish the CA's CRL in force again, with the next number and this one "
-    "entry more. It stays in force until the CA publishes its next one.",
+    help="Revoke the device too: publish the CA's CRL in force again, with the next CRL number and one "
+    "additional entry. It stays in force until the CA publishes its next CRL.",
 )
 @endpoint_options
-@click.option("--client-id", help="What the device connects as. Default: the certificate's common name.")
+@click.option("--client-id", help="The device's client id. Default: the certificate's common name.")
 @click.option(
-    "--topic", default=DEFAULT_TOPIC, show_default=True, help="Where the device may publish and subscribe."
+    "--topic", default=DEFAULT_TOPIC, show_default=True, help="Topic for the device's publish and subscribe."
 )
 @click.option(
     "--timeout",
@@ -50,7 +50,7 @@ _WIDTH = max(len(step.title) for step in STEPS)
     default=DEFAULT_TIMEOUT,
     show_default=True,
     metavar="S",
-    help="How long each thing is waited for.",
+    help="Time limit of each wait, in seconds.",
 )
 @click.option(
     "--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write a JUnit XML report too."
@@ -75,11 +75,11 @@ def verify(  # noqa: PLR0913  a command's options are its arguments
     stack_name: str,
     as_json: bool,
 ) -> ExitCode | None:
-    """Accept a deployed pipeline: take one throw-away device through its whole life, then remove it.
+    """Accept a deployed pipeline: test all stages of one throw-away device, then remove it.
 
-    The device connects for the first time, is activated, publishes, is kept from its neighbour's topics and
+    The device connects for the first time, is activated, publishes, is refused its neighbour's topics and
     client id, and is revoked if there is a CRL that may be changed. Forged events are sent. Everything that
-    was made is removed, also after Ctrl-C. Exits 0 (all passed), 1 (a check failed) or 3 (could not tell:
+    was created is removed, also after Ctrl-C. Exits 0 (all passed), 1 (a check failed) or 3 (undetermined:
     a permission or the network is missing, or something is left behind).
     """
     if iam_policy:

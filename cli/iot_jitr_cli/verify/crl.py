@@ -1,4 +1,4 @@
-"""Revokes the throw-away device by the CA's own CRL: the one in force, with one entry more."""
+"""Revokes the throw-away device by the CA's own CRL: the CRL in force with one additional entry."""
 
 from contextlib import closing
 from datetime import UTC, datetime
@@ -29,18 +29,18 @@ def publish_with_one_more(
     signer: DevelopmentCa,
     certificate: x509.Certificate,
 ) -> tuple[Crl, Crl]:
-    """Put the CRL in force for a certificate, with this one entry more, in its place.
+    """Replace the CRL in force for a certificate by one with an additional entry for the certificate.
 
-    It replaces only the object that was read: a CRL that the CA has published since stays.
+    It replaces only the object that was read: a CRL that the CA has published meanwhile is not replaced.
 
     Returns:
         The CRL that was in force, and the new one with the next number.
 
     Raises:
         IndexMissingError, DamagedIndexError: There is no usable index.
-        CliError: No CRL in force covers the certificate, or its object has changed since.
-        UnusableCrlError: What was signed would not be usable; nothing is written.
-        botocore.exceptions.ClientError: S3 refused, `PreconditionFailed` where the object has changed.
+        CliError: No CRL in force covers the certificate, or its object has changed meanwhile.
+        UnusableCrlError: The new CRL would be unusable; nothing is written.
+        botocore.exceptions.ClientError: S3 refused; `PreconditionFailed` if the object has changed.
     """
     with TemporaryDirectory(prefix="jitr-verify-") as folder:
         path = Path(folder) / "index.sqlite"
@@ -65,9 +65,9 @@ def publish_with_one_more(
 
 
 def with_one_more(crl: Crl, signer: DevelopmentCa, certificate: x509.Certificate) -> bytes:
-    """Sign a CRL again with one entry more and the next CRL number; return its DER.
+    """Sign a CRL again with one additional entry and the next CRL number; return its DER.
 
-    Every entry, every extension and nextUpdate stay; thisUpdate is now (RFC 5280 section 5.1.2.4).
+    All entries, all extensions and nextUpdate stay the same; thisUpdate is now (RFC 5280 section 5.1.2.4).
     """
     now = max(datetime.now(UTC).replace(microsecond=0), crl.this_update)
     entry = (
@@ -77,7 +77,7 @@ def with_one_more(crl: Crl, signer: DevelopmentCa, certificate: x509.Certificate
         .add_extension(x509.CRLReason(x509.ReasonFlags.cessation_of_operation), critical=False)
         .build()
     )
-    # All entries at once: adding them one by one copies the list each time.
+    # All entries are added together: adding them one by one would copy the list each time.
     builder = x509.CertificateRevocationListBuilder(
         crl.parsed.issuer, now, crl.next_update, [], [*crl.parsed, entry]
     )

@@ -1,4 +1,4 @@
-"""The throw-away device: its certificate and key, in memory only, and single connects of it."""
+"""The throw-away device: its certificate and key, in memory only, and its single connects."""
 
 import secrets
 import time
@@ -16,9 +16,9 @@ from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.identifiers import CertificateId
 
 NAME = "jitr-verify-"
-"""Every common name, client id and message that this command makes begins with it."""
+"""Prefix of every common name, client id and message of this command."""
 ATTEMPT_TIMEOUT = 10.0
-"""Seconds that one connect and what it tries may take."""
+"""Time limit in seconds for one connect with its subscription and message."""
 
 
 @dataclass(frozen=True)
@@ -26,16 +26,16 @@ class Tried:
     """The result of one connect."""
 
     steps: frozenset[Step]
-    """How far it got."""
+    """The steps that were reached."""
     failure: Failure | None
-    """Why not further; None if the message came back."""
+    """The failure that ended the connect; None if the message was received."""
 
     @property
     def refusal(self) -> Failure:
-        """How the endpoint refused the device.
+        """The refusal of the device by the endpoint.
 
         Raises:
-            CliError: It did not refuse, or did not answer.
+            CliError: The endpoint did not refuse the device, or did not answer.
         """
         if self.failure is None or not self.failure.cause.answered:
             raise CliError(self.failure.text if self.failure else "it was not refused")
@@ -44,15 +44,15 @@ class Tried:
 
 @dataclass
 class ThrowAwayDevice:
-    """A device that has never connected, and what it connects as."""
+    """A device that has never connected, with its client id and its topic."""
 
     credentials: Credentials
     endpoint: Endpoint
     client_id: str
     topic: str
-    """Its own topic; `{client_id}` stands for the client id."""
+    """Its own topic; `{client_id}` is replaced by the client id."""
     signer: DevelopmentCa | None = None
-    """The CA that signed it, where its key is at hand."""
+    """The CA that signed it, if the CA's key is available."""
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     neighbour: str = field(default_factory=lambda: f"{NAME}neighbour-{secrets.token_hex(4)}")
@@ -74,7 +74,7 @@ class ThrowAwayDevice:
         return self.topic.replace("{client_id}", client_id)
 
     def stay_connected(self, timeout: float) -> OpenSession | None:
-        """Connect and stay; None if the device was not admitted within `timeout` seconds.
+        """Connect and stay connected; None if the device was not admitted within `timeout` seconds.
 
         Raises:
             OSError: The endpoint cannot be reached, or refuses the handshake.
@@ -94,7 +94,7 @@ class ThrowAwayDevice:
     def try_once(
         self, *, client_id: str | None = None, subscribe: str | None = None, publish: str | None = None
     ) -> Tried:
-        """Connect once, as itself to its own topic by default."""
+        """Connect once, by default with its own client id and its own topic."""
         self._wait_for_next_connect()
         steps: set[Step] = set()
         exchange = Exchange(
@@ -112,10 +112,10 @@ class ThrowAwayDevice:
 def read_files(
     ca_cert: Path | None, ca_key: Path | None, chain: Path | None, key: Path | None
 ) -> tuple[Credentials, DevelopmentCa | None]:
-    """Return the device, made with the CA's key or read from its files, and the CA if its key is here.
+    """Return the device, made with the CA's key or read from its files, and the CA if its key was given.
 
     Raises:
-        WrongUseError: Neither pair is whole, both are given, or a file cannot be used.
+        WrongUseError: Neither pair is complete, both pairs are given, or a file cannot be used.
     """
     if ca_cert and ca_key and not (chain or key):
         signer = DevelopmentCa.from_files(ca_cert, ca_key)

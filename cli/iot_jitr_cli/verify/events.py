@@ -1,4 +1,4 @@
-"""Steps that send events of their own: a duplicate, a forged and a malformed one."""
+"""Steps that send their own events: a duplicate event, a forged one and a malformed one."""
 
 import secrets
 from collections.abc import Callable
@@ -14,15 +14,15 @@ from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.stack_outputs import Output
 
 _FOR_CLOCKS = 2.0
-"""Seconds by which the clocks of Lambda and SQS may differ."""
+"""Maximum difference between the clocks of Lambda and SQS, in seconds."""
 
 
 def duplicate(v: Verification) -> str:
-    """Send the registration event once more: it must end as stale."""
+    """Send the registration event once more; its outcome must be stale."""
     row = v.pipeline.wait_until(lambda: _row(v, lambda row: row.state is State.ACTIVATED))
     if row is None:
         raise CheckFailedError("the certificate is ACTIVE, but its row in the ledger is not 'activated'")
-    # Events of these seconds are dropped without a record, so one of them would prove nothing.
+    # Events of these seconds are dropped without a record, so such an event would prove nothing.
     settled = v.active_since + (row.valid_until - row.decided_at) / 1000 + _FOR_CLOCKS
     v.pipeline.sleep(max(0.0, settled - v.pipeline.clock()))
     message_id = v.pipeline.send_event(v.device.certificate_id)
@@ -46,7 +46,7 @@ def forged(v: Verification) -> str:
 
 
 def malformed(v: Verification) -> str:
-    """Send a message that is no registration event: it must end in the dead-letter queue with its reason."""
+    """Send a message that is not a registration event; it must be dead-lettered with its reason."""
     mark = f"{NAME}{secrets.token_hex(8)}"
     url = v.pipeline.deployment[Output.DEAD_LETTER_QUEUE_URL]
     taken: list[Any] = []
@@ -71,6 +71,6 @@ def malformed(v: Verification) -> str:
 
 
 def _row(v: Verification, wanted: Callable[[Row], bool]) -> Row | None:
-    """The device's row, once it is as wanted."""
+    """The device's row, as soon as it is as wanted."""
     row = v.row()
     return row if row is not None and wanted(row) else None

@@ -20,8 +20,8 @@ _ALLOW_LIST = ("dynamodb:GetItem", "dynamodb:BatchWriteItem", "dynamodb:DeleteIt
 def minimal_policy(deployed: Resources) -> dict[str, Any]:
     """The IAM policy for a run against this deployment, `--publish-crl` included.
 
-    A device cannot be named before it exists, so some actions are allowed on all certificates of the account:
-    give this policy only to a role that may also deploy.
+    The ARN of a device's certificate is not known in advance, so some actions are allowed on all certificates
+    of the account: give this policy only to a role that may also deploy.
     """
     deployment, arns, s3 = deployed.deployment, deployed.arns, f"arn:{deployed.partition}:s3:::"
     domain = deployment.get(Output.CONNECT_GUARD_DOMAIN_CONFIGURATION)

@@ -1,4 +1,4 @@
-"""A deployed pipeline: its certificates, ledger and queues; and waiting for a change of them."""
+"""A deployed pipeline: reads its certificates, ledger and queues, and waits for changes."""
 
 import json
 import time
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 _RECEIVES = 20
 _HIDDEN = 30
-"""Seconds for which a dead letter that was received is hidden, so that the next call receives others."""
+"""Seconds for which a received dead letter is hidden, so that the next call receives other messages."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Pipeline:
     deployment: Deployment
     ca: DeployedCa
     timeout: float
-    """Seconds that one thing is waited for."""
+    """Default time limit of a wait, in seconds."""
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     interval: float = 1.0
@@ -43,7 +43,7 @@ class Pipeline:
 
     @property
     def crl_location(self) -> str | None:
-        """Where the CRLs of the CA come from, None where it has none."""
+        """The location of the CA's CRLs; None if the CA has no CRL."""
         return self.deployment.outputs.get(f"{self.ca.name}{CRL_LOCATION}")
 
     @property
@@ -57,16 +57,16 @@ class Pipeline:
         return Ledger(self.session.client("dynamodb"), self.deployment[Output.LEDGER_TABLE])
 
     def status(self, certificate_id: CertificateId) -> str | None:
-        """The certificate's status in AWS IoT, None if it is not registered."""
+        """The certificate's status in AWS IoT; None if it is not registered."""
         found = describe(self.session.client("iot"), certificate_id)
         return None if found is None else str(found["status"])
 
     def row(self, certificate_id: CertificateId) -> Row | None:
-        """The ledger's row, None if there is none."""
+        """The ledger's row; None if there is none."""
         return self.ledger.row(certificate_id)
 
     def expires(self, certificate_id: CertificateId) -> bool:
-        """Whether the ledger's row is of no known certificate, and so is removed after a day."""
+        """Whether the ledger's row is about an unknown certificate, and is therefore removed after a day."""
         row = self.row(certificate_id)
         return row is not None and row.expires_at > 0
 
@@ -86,9 +86,9 @@ class Pipeline:
         return str(sent["MessageId"])
 
     def remove_dead_letter(self, text: str) -> Any:
-        """Remove the message that holds `text` from the dead-letter queue and return it, None if not found.
+        """Remove the message that contains `text` from the dead-letter queue; return it, or None.
 
-        Up to 200 others are received; they are hidden from other consumers for half a minute.
+        Up to 200 others are received; they are hidden from other consumers for 30 seconds.
         """
         sqs, url = self.session.client("sqs"), self.deployment[Output.DEAD_LETTER_QUEUE_URL]
         for _ in range(_RECEIVES):
@@ -125,7 +125,7 @@ def issuing_ca(session: "boto3.Session", deployment: Deployment, certificate: Ce
     """Return the CA of the deployment that signed a certificate.
 
     Raises:
-        WrongUseError: None did.
+        WrongUseError: No CA of the deployment signed the certificate.
     """
     iot = session.client("iot")
     for ca in deployment.cas:

@@ -1,4 +1,4 @@
-"""The result of each step and of the clean-up: as text, as JSON, as JUnit XML."""
+"""The results of the steps and of the clean-up, as text, JSON or JUnit XML."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,15 +12,15 @@ from iot_jitr_cli.console import ExitCode, printable
 
 
 class StepStatus(StrEnum):
-    """How a step ended. Values are a stable interface."""
+    """The status of a step. Values are a stable interface."""
 
     PASSED = "passed"
     FAILED = "failed"
-    """The pipeline does not do what it should."""
+    """The pipeline does not behave as expected."""
     UNKNOWN = "unknown"
     """Undetermined: a permission is missing, or the network failed."""
     SKIPPED = "skipped"
-    """It does not apply, or a step that it needs did not pass; the detail names it."""
+    """The step does not apply, or a necessary step did not pass; the detail has the reason."""
 
 
 _MARKS = {
@@ -30,24 +30,24 @@ _MARKS = {
     StepStatus.SKIPPED: ("·", "dim"),
 }
 _JUNIT = {StepStatus.FAILED: "failure", StepStatus.UNKNOWN: "error", StepStatus.SKIPPED: "skipped"}
-"""Elements of a JUnit test case; one that passed has none."""
+"""Element of a JUnit test case by status; a test case that passed has no element."""
 
 
 @dataclass(frozen=True)
 class StepResult:
-    """One step, as it ended."""
+    """The result of one step."""
 
     id: str
     title: str
     status: StepStatus
     detail: str
-    """What was seen, in one line."""
+    """The observation, in one line."""
     seconds: float
 
 
 @dataclass(frozen=True)
 class LeftBehind:
-    """Something that was made and could not be removed."""
+    """A resource that was created and could not be removed."""
 
     what: str
     why: str
@@ -57,7 +57,7 @@ class LeftBehind:
 
 @dataclass
 class Report:
-    """One run against one pipeline, filled while it goes on."""
+    """The report of one run against one pipeline; it is filled during the run."""
 
     stack: str
     region: str
@@ -68,17 +68,17 @@ class Report:
     steps: list[StepResult] = field(default_factory=list)
     left_behind: list[LeftBehind] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    """What stays on purpose."""
+    """Notes about changes that stay on purpose."""
     interrupted: bool = False
 
     @property
     def seconds(self) -> float:
-        """How long all steps took together."""
+        """The total duration of all steps."""
         return round(sum(step.seconds for step in self.steps), 3)
 
     @property
     def exit_code(self) -> ExitCode:
-        """0 all passed, 1 a step failed, 3 a step is undetermined, 130 interrupted."""
+        """0: all passed; 1: a step failed; 3: a step is undetermined; 130: interrupted."""
         if self.interrupted:
             return ExitCode.INTERRUPTED
         if self.count(StepStatus.FAILED):
@@ -86,12 +86,12 @@ class Report:
         return ExitCode.UNDETERMINED if self.count(StepStatus.UNKNOWN) else ExitCode.OK
 
     def count(self, status: StepStatus) -> int:
-        """How many steps ended so."""
+        """The number of steps with this status."""
         return sum(step.status is status for step in self.steps)
 
 
 def line(step: StepResult, width: int) -> Text:
-    """One step as one line: mark, title, seconds, what was seen."""
+    """One step as one line: mark, title, seconds, observation."""
     mark, style = _MARKS[step.status]
     dim = "dim" if step.status is StepStatus.SKIPPED else ""
     return Text.assemble(
@@ -100,7 +100,7 @@ def line(step: StepResult, width: int) -> Text:
 
 
 def conclusion(report: Report) -> list[Text]:
-    """What stays, what is left behind, and the counts."""
+    """The notes, the resources that are left behind, and the counts."""
     texts = [Text(f"note: {printable(note)}") for note in report.notes]
     for left in report.left_behind:
         texts.append(Text(f"left behind: {left.what}: {printable(left.why)}", style="yellow"))

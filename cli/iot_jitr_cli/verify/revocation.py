@@ -1,4 +1,4 @@
-"""Steps after the CA has revoked the device: its certificate, its open session, its next connects."""
+"""Steps about the revocation: the device's certificate, its open session and its next connects."""
 
 from iot_jitr_cli.connect import Step as Point
 from iot_jitr_cli.console import CliError
@@ -16,7 +16,7 @@ def revoke(v: Verification) -> str:
     if not location.startswith("s3://"):
         raise SkippedError(f"the CRL comes from {location}, where only the CA can write")
     if signer is None:
-        raise SkippedError("it takes the CA's key (--ca-cert and --ca-key)")
+        raise SkippedError("the CA's key is needed (--ca-cert and --ca-key)")
     if not v.publish_crl:
         raise SkippedError("it would change the CA's CRL: --publish-crl allows that")
     certificate, s3 = v.device.certificate.x509, v.pipeline.session.client("s3")
@@ -42,7 +42,7 @@ def revoke(v: Verification) -> str:
 
 
 def session_closed(v: Verification) -> str:
-    """Wait until the session that was open at the revocation is closed."""
+    """Wait until the session that was open at the time of the revocation is closed."""
     if v.pipeline.deployment.get(Output.SESSION_CLIENT_ID) is None:
         raise SkippedError("the sweep closes no sessions here (revocation.close_sessions)")
     _check_revoked(v)
@@ -56,18 +56,18 @@ def session_closed(v: Verification) -> str:
 
 
 def revoked_is_refused(v: Verification) -> str:
-    """Connect with the revoked certificate; the new status takes some time to reach all brokers."""
+    """Connect with the revoked certificate until it is refused; all brokers need some time for the status."""
     _check_revoked(v)
     refused, last, count = v.connect_until(lambda tried: Point.CONNECTED not in tried.steps)
     if not refused:
         raise CheckFailedError(f"it is still accepted after {v.pipeline.timeout:.0f} s")
-    # A network that failed is no refusal.
+    # A network failure is not a refusal.
     _ = last.refusal
     return f"refused, try {count}"
 
 
 def guard_refuses(v: Verification) -> str:
-    """Connect until the connect guard's log has a refusal of the device."""
+    """Connect until the connect guard's log contains a refusal of the device."""
     log_group = v.pipeline.deployment.get(Output.CONNECT_GUARD_LOG_GROUP)
     if log_group is None:
         raise SkippedError("the pipeline has no connect guard")

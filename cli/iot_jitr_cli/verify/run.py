@@ -1,4 +1,4 @@
-"""Runs the steps one after the other, times them, turns what they raise into results, and cleans up."""
+"""Runs the steps one after the other, measures their time, turns errors into results, and cleans up."""
 
 import signal
 import time
@@ -21,7 +21,7 @@ from iot_jitr_runtime.ledger import Row
 
 
 class CheckFailedError(CliError):
-    """The pipeline does not do what it should."""
+    """The pipeline does not behave as expected."""
 
     exit_code = ExitCode.NO
 
@@ -32,7 +32,7 @@ class SkippedError(CliError):
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that is checked."""
+    """One check of the acceptance test."""
 
     id: str
     title: str
@@ -40,17 +40,17 @@ class Step:
     """Returns what was seen.
 
     Raises:
-        CheckFailedError: The pipeline does not do what it should.
+        CheckFailedError: The pipeline does not behave as expected.
         SkippedError: The step does not apply.
-        JitrError, OSError, AwsError: It could not be read.
+        JitrError, OSError, AwsError: A necessary value could not be read.
     """
     needed: bool = False
-    """The steps after it make no sense unless it passes."""
+    """Whether all further steps are skipped if this step does not pass."""
 
 
 @dataclass
 class Verification:
-    """One run: what the steps work with, and its results in `report`."""
+    """One run: the data for the steps, and the results in `report`."""
 
     pipeline: Pipeline
     device: ThrowAwayDevice
@@ -63,9 +63,9 @@ class Verification:
     session: OpenSession | None = None
     """The device's open session, while it is revoked."""
     active_since: float = 0.0
-    """When the certificate was seen to be ACTIVE, by the pipeline's clock."""
+    """Time at which the certificate was read as ACTIVE, by the pipeline's clock."""
     _missing: str = ""
-    """Why the steps that are left are skipped; empty: they are not."""
+    """The reason why the remaining steps are skipped; empty: they are not skipped."""
 
     def row(self) -> Row | None:
         """The device's row of the ledger."""
@@ -76,10 +76,10 @@ class Verification:
         return self.pipeline.status(self.device.certificate_id)
 
     def connect_until(self, wanted: Callable[[Tried], bool]) -> tuple[bool, Tried, int]:
-        """Connect again and again until an attempt is as wanted or the time-out is over.
+        """Connect repeatedly until an attempt is as wanted or the time-out has passed.
 
         Returns:
-            Whether it was as wanted, the last attempt, and how many there were.
+            Whether the last attempt was as wanted, the last attempt, and the number of attempts.
         """
         tried: list[Tried] = []
 
@@ -92,7 +92,7 @@ class Verification:
     def run(self, steps: Sequence[Step]) -> None:
         """Run all steps, then clean up, also after Ctrl-C, SIGTERM and SIGHUP.
 
-        After a step that is needed and did not pass, the others are skipped. During the clean-up these
+        If a needed step does not pass, all further steps are skipped. During the clean-up these
         signals are ignored: each of its calls has a time limit.
         """
         with end_signals(signal.default_int_handler):
@@ -133,7 +133,7 @@ class Verification:
         except KeyboardInterrupt:
             self.report.interrupted, self._missing = True, "interrupted"
             return StepStatus.UNKNOWN, "interrupted"
-        except Exception as defect:  # noqa: BLE001  what was made must be removed and the report be given
+        except Exception as defect:  # noqa: BLE001  the clean-up and the report must follow
             traceback.print_exception(defect)
             return StepStatus.UNKNOWN, f"a defect of jitr: {type(defect).__name__}: {defect}"
 

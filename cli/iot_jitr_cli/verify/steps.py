@@ -1,4 +1,4 @@
-"""What is checked, in the order of `STEPS`: a device's life from its first connect to its revocation."""
+"""The checks in the order of `STEPS`: from a device's first connect to its revocation."""
 
 from contextlib import suppress
 
@@ -21,13 +21,13 @@ from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.stack_outputs import Output
 
 _TLS_REFUSED = {Cause.CERTIFICATE_REJECTED, Cause.CLOSED_IN_HANDSHAKE}
-"""The CONNECT, which registers the certificate, was never sent."""
+"""Causes for which the CONNECT, which registers the certificate, was never sent."""
 _BY_FUNCTION = {Reason.REFUSED_BY_FUNCTION, Reason.ADMISSION_FAILED}
 _COMES_AFTER = {Point.SUBSCRIBED: Point.CONNECTED, Point.PUBLISHED: Point.SUBSCRIBED}
 
 
 def list_device(v: Verification) -> str:
-    """Put the device on the allow list, unless it is on it."""
+    """Add the device to the allow list, unless it is listed already."""
     if v.pipeline.deployment.get(Output.ALLOW_LIST_TABLE) is None:
         raise SkippedError("the pipeline has no allow list")
     listed = AllowListTable.find_in(v.pipeline.deployment, v.pipeline.session.client("dynamodb"))
@@ -86,7 +86,7 @@ def become_active(v: Verification) -> str:
 
 
 def reconnect(v: Verification) -> str:
-    """Connect again, publish one message to its own topic and get it back."""
+    """Connect again, publish one message to the device's own topic and receive it."""
     published, last, count = v.connect_until(lambda tried: tried.failure is None)
     if published:
         return f"published to {v.device.topic_of(v.device.client_id)} and received it, try {count}"
@@ -147,7 +147,7 @@ def _neighbour_topic(v: Verification) -> str:
 
 
 def _cause(v: Verification) -> str:
-    """The cause that `jitr doctor` finds, as long as the certificate is there; empty if it finds none."""
+    """The cause from `jitr doctor`, as long as the certificate exists; empty if no cause is found."""
     subject = Subject(v.device.certificate_id, v.device.credentials.chain)
     with suppress(JitrError, *AwsError):
         diagnosis = diagnose(Case(v.pipeline.session, v.pipeline.deployment.stack_name, subject))

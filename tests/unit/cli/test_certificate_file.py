@@ -61,7 +61,7 @@ def test_pem_and_der_are_read(tmp_path: Path, *, as_der: bool) -> None:
     assert read_certificate(file) == CA.certificate
 
 
-def test_nothing_of_the_file_is_quoted(folder: Path) -> None:
+def test_no_error_quotes_the_file(folder: Path) -> None:
     with pytest.raises(WrongUseError) as raised:
         read_certificate(folder / "device.key")
 

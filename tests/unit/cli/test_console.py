@@ -79,7 +79,7 @@ def test_exit_codes_are_stable() -> None:
 
 
 @given(st.text())
-def test_printable_text_holds_no_control_characters_and_keeps_its_length(text: str) -> None:
+def test_printable_text_has_no_control_characters_and_the_same_length(text: str) -> None:
     shown = printable(text)
 
     assert shown.replace("\ufffd", "").isprintable()

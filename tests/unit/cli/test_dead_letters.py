@@ -53,7 +53,7 @@ def test_the_report_of_a_rule_that_could_not_deliver_holds_the_event(failures: A
         "[" * 100_000,
     ],
 )
-def test_every_other_message_is_its_own_event_and_names_no_certificate(body: str) -> None:
+def test_any_other_message_is_returned_whole_without_a_certificate_id(body: str) -> None:
     letter = DeadLetter.read({"Body": body})
 
     assert letter.event == body

@@ -103,7 +103,7 @@ def test_a_stack_without_outputs_is_no_deployment(
         find_deployment(session, name)
 
 
-def test_other_refusals_of_cloudformation_stay_what_they_are(cloudformation: Any) -> None:
+def test_other_cloudformation_errors_propagate(cloudformation: Any) -> None:
     session, stubber = cloudformation
     stubber.add_client_error("describe_stacks", "AccessDenied", "not authorized", http_status_code=403)
 

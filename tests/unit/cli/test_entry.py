@@ -8,7 +8,7 @@ from iot_jitr_cli import entry
 from iot_jitr_cli.console import ExitCode
 
 
-def test_it_runs_jitr(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_script_runs_jitr(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "argv", ["jitr", "--help"])
 
     with pytest.raises(SystemExit) as ended:
@@ -34,7 +34,7 @@ def test_a_missing_library_is_one_line(
     )
 
 
-def test_a_part_of_ours_that_is_missing_is_a_defect(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_module_of_the_package_propagates(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "iot_jitr_cli.main", None)
 
     with pytest.raises(ModuleNotFoundError, match=r"iot_jitr_cli\.main"):

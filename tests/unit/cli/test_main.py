@@ -42,11 +42,11 @@ def raising(error: BaseException) -> Callable[[], None]:
     return command
 
 
-def test_version_is_the_packages() -> None:
+def test_version_is_that_of_the_package() -> None:
     assert run_jitr("--version").out == f"jitr, version {version('iot-jitr')}\n"
 
 
-def test_help_lists_every_subcommand_in_the_tables_order() -> None:
+def test_help_lists_every_subcommand_in_the_order_of_the_table() -> None:
     usage, _, commands = run_jitr("--help").out.partition("Commands:\n")
     lines = commands.splitlines()
 
@@ -133,7 +133,7 @@ def test_an_error_of_several_lines_with_markup_and_control_characters_is_one_pla
     assert answer.err == "error: first [bold]second[/bold]\ufffd[2J\n"
 
 
-def test_a_defect_prints_its_traceback_and_is_not_the_answer_no(
+def test_a_defect_prints_its_traceback_and_does_not_exit_1(
     run: Callable[[Any], CommandResult],
 ) -> None:
     answer = run(raising(RuntimeError("a defect")))
@@ -211,7 +211,7 @@ def arguments(request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
     ["--help", "--version", "pki --help", "chain check", "chain check --json"],
     indirect=True,
 )
-def test_output_that_cannot_be_written_is_one_line_and_not_the_answer_no(arguments: list[str]) -> None:
+def test_an_output_error_is_one_line_and_does_not_exit_1(arguments: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
         run = run_process(*JITR, *arguments, stdout=full)
 
@@ -232,7 +232,7 @@ def test_an_error_that_cannot_be_written_keeps_its_exit_code(words: list[str]) -
 
 
 @pytest.mark.parametrize("arguments", ["--help", "chain check", "chain check --json"], indirect=True)
-def test_a_closed_pipe_is_not_the_answer_no(arguments: list[str]) -> None:
+def test_a_closed_pipe_does_not_exit_1(arguments: list[str]) -> None:
     reader, writer = os.pipe()
     os.close(reader)
 
@@ -256,7 +256,7 @@ def test_a_missing_package_names_the_extra_to_install(monkeypatch: pytest.Monkey
     assert "'boto3'" in answer.err
 
 
-def test_a_missing_module_of_ours_is_a_defect(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_module_of_the_package_is_a_defect(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(COMMANDS, "fake", ("no_such_module", "A fake."))
 
     assert "report" in run_jitr("fake").err

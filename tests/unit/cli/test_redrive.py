@@ -1,4 +1,4 @@
-"""`jitr redrive`: queue dead letters and pending certificates again."""
+"""`jitr redrive` queues dead letters and pending certificates again."""
 
 import json
 from collections.abc import Iterator

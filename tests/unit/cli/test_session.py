@@ -9,7 +9,7 @@ from iot_jitr_cli.session import aws_session, explain
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
-    """An environment with credentials and a region, and nothing of the machine's own."""
+    """An environment with credentials and a region, without AWS settings of the machine."""
     for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
@@ -78,14 +78,14 @@ def test_a_missing_setting_is_named(environment: pytest.MonkeyPatch, missing: li
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:4566", "foo", "http:/missing"])
-def test_an_endpoint_that_is_no_url_is_named(environment: pytest.MonkeyPatch, url: str) -> None:
+def test_an_endpoint_that_is_no_url_is_an_error(environment: pytest.MonkeyPatch, url: str) -> None:
     environment.setenv("AWS_ENDPOINT_URL", url)
 
     with pytest.raises(CliError, match=rf"{url}.*http://127.0.0.1:4566 in AWS_ENDPOINT_URL"):
         aws_session().client("iot")
 
 
-def test_another_value_error_of_the_sdk_stays_what_it_is(environment: pytest.MonkeyPatch) -> None:
+def test_another_value_error_of_the_sdk_keeps_its_type(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("AWS_REGION", "no region")
 
     with pytest.raises(exceptions.InvalidRegionError) as raised:

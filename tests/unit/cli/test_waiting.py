@@ -20,7 +20,7 @@ def test_what_the_condition_returns_is_returned() -> None:
     assert wait_until(lambda: next(results), limit=60, interval=0) == "found"
 
 
-def test_a_condition_that_became_true_while_the_waiting_process_was_held_up_counts() -> None:
+def test_a_condition_that_becomes_true_during_a_long_pause_is_accepted() -> None:
     clock = Stopwatch()
 
     def hold_up(_seconds: float) -> None:

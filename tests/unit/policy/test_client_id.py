@@ -42,7 +42,7 @@ def test_a_known_client_id_is_a_template(name: str, expected: str) -> None:
     assert template_of(allow(f"{ARN}client/{name}")) == expected
 
 
-def test_other_statements_do_not_count() -> None:
+def test_statements_for_other_actions_are_ignored() -> None:
     found = template_of(
         allow(f"{ARN}client/{NAME}", f"{ARN}topic/devices/{NAME}/*", action=["iot:Connect", "iot:Publish"]),
         allow(f"{ARN}client/*", effect="Deny"),
@@ -73,6 +73,6 @@ def test_an_unknown_client_id_has_its_reason(statement: dict[str, Any], why: str
         template_of(statement)
 
 
-def test_without_things_the_name_of_one_is_not_known() -> None:
+def test_without_things_a_thing_name_is_unknown() -> None:
     with pytest.raises(UnknownClientIdError, match="registers no things"):
         template_of(allow(f"{ARN}client/{THING}"), has_things=False)

@@ -26,7 +26,7 @@ def test_a_policy_is_read_with_the_lines_of_its_terms() -> None:
     ]
 
 
-def test_one_statement_need_not_be_in_a_list() -> None:
+def test_a_single_statement_needs_no_list() -> None:
     text = json.dumps({"Version": "2012-10-17", "Statement": STATEMENT})
 
     assert len(PolicyDocument.parse(text).statements) == 1
@@ -100,7 +100,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("text", "line", "problem"), BROKEN.values(), ids=BROKEN.keys())
-def test_what_is_not_a_policy_is_refused_with_its_line(text: str, line: int, problem: str) -> None:
+def test_text_that_is_no_policy_is_refused_with_its_line(text: str, line: int, problem: str) -> None:
     with pytest.raises(PolicySyntaxError, match=problem) as refused:
         PolicyDocument.parse(text)
 

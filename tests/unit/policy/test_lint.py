@@ -222,7 +222,7 @@ def test_2048_characters_pass_and_2049_do_not() -> None:
 
 
 @given(st.text(min_size=1, max_size=60))
-def test_no_spelling_of_a_client_id_without_identity_passes(name: str) -> None:
+def test_no_client_id_without_a_device_identity_passes(name: str) -> None:
     found = rules(statement("iot:Connect", f"client/{name}"))
 
     assert found & {

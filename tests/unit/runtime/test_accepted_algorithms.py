@@ -1,4 +1,4 @@
-"""What AWS IoT takes of a certificate: one answer for CAs, device certificates and `jitr chain check`."""
+"""Certificates that AWS IoT accepts: the same rules for CAs, device certificates and `jitr chain check`."""
 
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
@@ -66,7 +66,7 @@ def ca(
         (dsa.generate_private_key(1024).public_key(), "DSA", False),
     ],
 )
-def test_a_key_is_taken_or_refused_by_its_name(
+def test_a_key_is_accepted_or_refused_by_name(
     key: "CertificateIssuerPublicKeyTypes", name: str, *, taken: bool
 ) -> None:
     with nullcontext() if taken else pytest.raises(UnsupportedKeyError, match=f"^{name}$"):
@@ -85,13 +85,13 @@ def test_a_key_is_taken_or_refused_by_its_name(
         (ca(P256.public_key(), ed25519.Ed25519PrivateKey.generate(), None), "with no known hash", False),
     ],
 )
-def test_a_signature_is_taken_or_refused_by_its_name(signed: Certificate, name: str, *, taken: bool) -> None:
+def test_a_signature_is_accepted_or_refused_by_name(signed: Certificate, name: str, *, taken: bool) -> None:
     refusal = pytest.raises(UnsupportedSignatureError, match=f"^algorithm [0-9.]+ {name}$")
     with nullcontext() if taken else refusal:
         assert supported_signature(signed) == name
 
 
-def test_a_good_hash_does_not_make_a_dsa_signature_good_anywhere() -> None:
+def test_a_dsa_signature_with_sha256_is_refused_everywhere() -> None:
     signed = ca(P256.public_key(), dsa.generate_private_key(1024))
 
     with pytest.raises(UnsupportedSignatureError, match=r"2\.16\.840\.1\.101\.3\.4\.3\.2 with SHA256"):
@@ -150,7 +150,7 @@ def device(*extensions: Extension, **how: Any) -> Certificate:
         (device(Extension(x509.SubjectAlternativeName([x509.DNSName("x")]), critical=True)), None),
     ],
 )  # fmt: skip
-def test_a_device_certificate_is_taken_or_refused_with_its_reason(
+def test_a_device_certificate_is_accepted_or_refused_with_its_reason(
     certificate: Certificate, reason: Reason | None
 ) -> None:
     found = None
@@ -161,7 +161,7 @@ def test_a_device_certificate_is_taken_or_refused_with_its_reason(
     assert found is reason
 
 
-def test_ca_true_is_taken_where_that_is_configured_and_nothing_else_with_it() -> None:
+def test_an_allowed_ca_certificate_must_pass_the_other_checks() -> None:
     check_device_certificate(device(ca_flag(ca=True)), may_be_a_ca=True)
 
     with pytest.raises(RefusedError) as caught:

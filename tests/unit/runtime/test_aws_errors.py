@@ -36,7 +36,7 @@ def client_error(code: str) -> ClientError:
         ("SomethingNew", Reason.SERVICE_ERROR),
     ],
 )
-def test_an_error_of_the_service_is_deferred_with_what_it_said(code: str, reason: Reason) -> None:
+def test_an_error_of_the_service_is_deferred_with_its_message(code: str, reason: Reason) -> None:
     deferred = deferral(client_error(code))
     assert deferred.reason is reason
     assert "the service's text" in deferred.detail

@@ -56,7 +56,7 @@ def test_a_field_that_is_missing_or_ambiguous_has_no_value(names: tuple[str, ...
     ("template", "filled"),
     [
         ("{{organization}}-{{common_name}}:x", "Acme-sensor-7:x"),
-        ("{{locality}}", "{{serial_number}}"),  # what a value brings is never filled again
+        ("{{locality}}", "{{serial_number}}"),  # placeholders in a value are not replaced
         ("fleet", "fleet"),
     ],
 )
@@ -79,7 +79,7 @@ def test_an_unknown_field_is_refused_with_a_suggestion(name: str, message: str) 
     ("template", "identifying"),
     [("{{common_name}}", True), ("x-{{serial_number}}", True), ("{{organization}}", False), ("x", False)],
 )
-def test_a_template_with_an_identifying_field_tells_devices_apart(
+def test_a_template_with_an_identifying_field_is_unique_for_each_device(
     template: str, *, identifying: bool
 ) -> None:
     assert bool(fields_of(template) & IDENTIFYING) is identifying

@@ -34,18 +34,18 @@ def test_the_serial_number_is_lower_case_hexadecimal_without_leading_zeros() -> 
 
 
 @pytest.mark.parametrize("data", [b"", b"garbage", DEVICE.der[:-1], DEVICE.pem.replace("M", "!", 1)])
-def test_what_is_no_certificate_is_refused_with_one_line(data: bytes | str) -> None:
+def test_data_that_is_no_certificate_is_refused_with_one_line(data: bytes | str) -> None:
     with pytest.raises(MalformedCertificateError, match=r"not an X\.509 certificate"):
         Certificate.load(data)
 
 
-def test_several_certificates_are_not_one() -> None:
+def test_several_certificates_are_refused() -> None:
     with pytest.raises(MalformedCertificateError, match="found 2 certificates, expected one"):
         Certificate.load(DEVICE.pem + CA.certificate.pem)
 
 
 @given(st.binary(max_size=2_000))
-def test_only_the_typed_error_leaves_the_parser(data: bytes) -> None:
+def test_the_parser_raises_only_malformed_certificate_error(data: bytes) -> None:
     try:
         Certificate.load(data)
     except MalformedCertificateError:
@@ -53,14 +53,14 @@ def test_only_the_typed_error_leaves_the_parser(data: bytes) -> None:
 
 
 @given(st.integers(0, len(DEVICE.der) - 1), st.integers(0, 255))
-def test_a_changed_byte_never_passes_for_issued_by_the_ca(at: int, value: int) -> None:
+def test_a_certificate_with_a_changed_byte_is_never_accepted(at: int, value: int) -> None:
     changed = DEVICE.der[:at] + bytes([value]) + DEVICE.der[at + 1 :]
     try:
         certificate = Certificate.load(changed)
         certificate.check_issued_by(CA.certificate)
     except (MalformedCertificateError, RefusedError):
         return
-    # The one byte that may differ is one that does not: the parser may also normalise.
+    # The change has no effect only if the byte is the same or the parser normalises it.
     assert certificate.x509.tbs_certificate_bytes == DEVICE.x509.tbs_certificate_bytes
 
 
@@ -84,7 +84,7 @@ def test_a_certificate_of_another_issuer_is_refused(ca: DevelopmentCa, reason: R
     assert caught.value.reason is reason
 
 
-def test_an_issuer_in_another_encoding_than_the_cas_subject_is_another_issuer() -> None:
+def test_an_issuer_name_in_another_encoding_does_not_match() -> None:
     der = DEVICE.der.replace(b"\x0c", b"\x13", 1)
     assert der != DEVICE.der
 
@@ -95,7 +95,7 @@ def test_an_issuer_in_another_encoding_than_the_cas_subject_is_another_issuer() 
 
 
 @pytest.mark.parametrize("seconds", [0, CLOCK_TOLERANCE.total_seconds()])
-def test_both_ends_of_the_validity_period_are_inside_it_with_a_tolerance(seconds: float) -> None:
+def test_the_validity_period_includes_its_ends_and_a_tolerance(seconds: float) -> None:
     DEVICE.check_validity(DEVICE.not_before - timedelta(seconds=seconds))
     DEVICE.check_validity(DEVICE.not_after + timedelta(seconds=seconds))
 
@@ -124,7 +124,7 @@ def test_a_certificate_without_an_end_is_valid_at_any_time() -> None:
         always.check_validity(now)
 
 
-def test_outside_the_validity_the_first_and_the_last_moment_are_compared_too() -> None:
+def test_the_first_and_the_last_possible_date_are_outside_the_validity() -> None:
     for now, reason in ((FIRST, Reason.NOT_YET_VALID), (LAST, Reason.EXPIRED)):
         with pytest.raises(RefusedError) as caught:
             DEVICE.check_validity(now)
@@ -136,7 +136,7 @@ def test_outside_the_validity_the_first_and_the_last_moment_are_compared_too() -
     [("2.5.29.31", b"\x04\x00"), ("2.5.29.17", sequence(directory(BIT_STRING_NAME)))],
     ids=["another structure", "a name of another type"],
 )
-def test_an_extension_is_read_none_if_absent_and_an_error_if_unreadable(kind: str, value: bytes) -> None:
+def test_an_absent_extension_is_none_and_an_unreadable_one_an_error(kind: str, value: bytes) -> None:
     broken = Extension(x509.UnrecognizedExtension(x509.ObjectIdentifier(kind), value))
     unreadable = CA.issue(DeviceSpec("sensor-1", extensions=(broken,))).certificate
 

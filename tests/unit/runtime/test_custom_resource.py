@@ -1,4 +1,4 @@
-"""What the stack writes, the function reads."""
+"""The function reads the properties that the stack writes."""
 
 from typing import Any
 
@@ -52,7 +52,7 @@ LOG = LoggingProperties(LoggingMode.MANAGE).to_cloudformation()
 
 
 @given(OF_A_CA | OF_THE_LOG)
-def test_the_function_reads_what_the_stack_wrote(properties: Properties) -> None:
+def test_the_function_can_read_the_properties_of_the_stack(properties: Properties) -> None:
     sent = on_the_wire(properties.to_cloudformation())
 
     assert type(properties).from_cloudformation(sent) == properties

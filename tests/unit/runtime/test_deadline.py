@@ -19,7 +19,7 @@ def test_there_is_time_for_a_step_that_ends_before_the_deadline() -> None:
     assert not deadline.allows()
 
 
-def test_steps_share_the_time_and_leave_what_they_do_not_use_to_the_others() -> None:
+def test_unused_time_of_a_step_is_shared_by_the_later_steps() -> None:
     clock = Clock()
     begun = clock()
     deadline = Deadline(begun + timedelta(seconds=90), clock)

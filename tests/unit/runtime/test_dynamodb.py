@@ -79,7 +79,7 @@ def test_an_attribute_is_compared_with_what_was_read(
     assert set(table.get("k") or {}) - {"state"} == {KEY, "b"}
 
 
-def test_an_item_is_read_as_it_is_now(table: Table) -> None:
+def test_an_item_is_read_consistently(table: Table) -> None:
     consistent: list[bool] = []
     table.client.meta.events.register(
         "provide-client-params.dynamodb.GetItem",

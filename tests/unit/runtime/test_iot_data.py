@@ -28,7 +28,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def old_botocore(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, environment: None) -> None:
-    """Let botocore have the service model of a version that knows none of the calls on connections."""
+    """Give botocore the service model of a version without the calls on connections."""
     del environment
     loader = botocore.session.Session().get_component("data_loader")
     model = deepcopy(loader.load_service_model("iot-data", "service-2"))
@@ -45,7 +45,7 @@ def old_botocore(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, environment: N
 
 
 @pytest.mark.usefixtures("old_botocore")
-def test_the_call_is_missing_in_that_botocore() -> None:
+def test_the_old_botocore_does_not_have_the_call() -> None:
     client: Any = botocore.session.Session().create_client("iot-data")
 
     assert not hasattr(client, "delete_connection")
@@ -74,8 +74,8 @@ def test_the_request_and_its_errors_are_those_of_the_service(
 
 
 @pytest.mark.usefixtures("environment")
-def test_what_is_added_is_what_botocore_has_itself() -> None:
-    """Else a botocore that knows the call would be changed by the addition."""
+def test_the_added_model_is_the_same_as_that_of_a_newer_botocore() -> None:
+    """Otherwise the addition would change a botocore that already has the call."""
     [path] = SERVICE_MODELS.rglob("*.json")
     added = json.loads(path.read_text())["merge"]
     own = botocore.session.Session().get_component("data_loader").load_service_model("iot-data", "service-2")

@@ -14,7 +14,7 @@ OWNED = Ownership(Owner("fleet", "Ca"), "off")
 
 
 @given(OWNERSHIPS, OTHER_TAGS)
-def test_is_read_from_its_tags_among_others(ownership: Ownership, others: dict[str, str]) -> None:
+def test_ownership_is_read_from_its_tags_among_others(ownership: Ownership, others: dict[str, str]) -> None:
     assert Ownership.from_tags({**others, **ownership.to_tags()}) == ownership
 
 
@@ -23,7 +23,7 @@ def test_without_these_tags_there_is_no_owner(tags: dict[str, str]) -> None:
     assert Ownership.from_tags(tags) is None
 
 
-def test_every_tag_is_one_that_aws_takes() -> None:
+def test_every_tag_is_valid_in_aws() -> None:
     tag_key = re.compile(r"[\w .:/=+\-@]{1,128}")
     assert all(tag_key.fullmatch(key) and not key.startswith("aws:") for key in OWNED.to_tags())
 
@@ -42,7 +42,7 @@ def test_an_unknown_claim_is_refused() -> None:
         Ownership.from_tags({**OWNED.to_tags(), "jitr:claim": "mine"})
 
 
-def test_a_stack_that_is_deployed_again_is_the_same_owner_with_another_arn() -> None:
+def test_a_redeployed_stack_is_the_same_owner_in_spite_of_its_new_arn() -> None:
     arn = "arn:aws:cloudformation:eu-central-1:123456789012:stack/fleet/{}"
 
     first, second = (

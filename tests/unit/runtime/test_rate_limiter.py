@@ -45,7 +45,7 @@ def limiter(aws: Account, per_second: float = 10) -> RateLimiter:
     ],
     ids=["an empty queue", "one interval apart", "behind the last one", "all are in the past"],
 )
-def test_the_last_reservation_gets_the_next_slots(
+def test_each_reservation_has_the_next_slots(
     aws: Account, reservations: list[tuple[int, int]], slots: list[int]
 ) -> None:
     begun, reserved = aws.clock.milliseconds, []
@@ -139,7 +139,7 @@ def test_a_background_task_treats_conflicts_as_no_slot(aws: Account) -> None:
         limiter(aws).wait_for_background_slot(until=aws.clock() + timedelta(minutes=1))
 
 
-def test_a_slot_whose_reservation_got_no_answer_costs_only_itself(aws: Account) -> None:
+def test_a_reservation_without_a_response_loses_only_its_slot(aws: Account) -> None:
     limiter(aws).reserve(1)
     with injected(aws.dynamodb, "UpdateItem", Fault.TIMEOUT_AFTER), pytest.raises(Exception, match="timeout"):
         limiter(aws).reserve(1)
@@ -155,7 +155,7 @@ def test_a_worker_sleeps_until_a_slot(aws: Account) -> None:
     assert aws.clock.milliseconds == begun + 700
 
 
-def test_a_worker_spreads_messages_that_came_out_of_the_queue_late(aws: Account) -> None:
+def test_a_worker_spreads_late_messages_over_time(aws: Account) -> None:
     begun, worker = aws.clock.milliseconds, limiter(aws)
 
     started = []
@@ -183,7 +183,7 @@ def test_a_background_task_waits_behind_a_short_queue(aws: Account) -> None:
     assert wait_in_background(aws) == pytest.approx(10 * INTERVAL / 1000, abs=0.001)
 
 
-def test_behind_a_long_queue_background_tasks_continue_at_their_share(aws: Account) -> None:
+def test_background_tasks_keep_their_share_behind_a_long_queue(aws: Account) -> None:
     limiter(aws).reserve(1_000_000)
 
     waited = [wait_in_background(aws) for _ in range(4)]
@@ -232,7 +232,7 @@ class Simulation:
         return self.clock.milliseconds - self.begun
 
     def limiter(self) -> RateLimiter:
-        """The limiter of one worker. While it sleeps, the others continue."""
+        """The limiter of one worker. The other workers continue while it sleeps."""
 
         def sleep(seconds: float) -> None:
             self.slept = seconds
@@ -353,7 +353,7 @@ def test_one_client_id_is_disconnected_once_a_second_and_others_do_not_wait_for_
     assert set(worker._disconnected) == {"third"}, "it keeps client ids for a second only"
 
 
-def test_without_a_free_slot_in_time_nothing_is_disconnected(aws: Account) -> None:
+def test_without_a_slot_in_time_no_client_is_disconnected(aws: Account) -> None:
     worker = limiter(aws)
     with pytest.raises(NoSlotError):
         worker.wait_to_disconnect("device", until=aws.clock() - timedelta(seconds=1))
@@ -362,7 +362,7 @@ def test_without_a_free_slot_in_time_nothing_is_disconnected(aws: Account) -> No
         worker.wait_to_disconnect("device", until=aws.clock() + timedelta(seconds=1))
 
 
-def test_conflicts_are_no_slot_to_disconnect_a_client(aws: Account) -> None:
+def test_a_disconnect_treats_conflicts_as_no_slot(aws: Account) -> None:
     contend(aws)
 
     with pytest.raises(NoSlotError, match="at once"):

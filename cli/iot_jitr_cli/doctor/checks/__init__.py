@@ -1,4 +1,4 @@
-"""The checklist, along the device's path: its files, the endpoint, the CA, the pipeline, the decision."""
+"""The checklist, in the order of the device's path: files, endpoint, CA, pipeline, decision."""
 
 from iot_jitr_cli.doctor.checks import access, activator, ca, decision, delivery, files
 
@@ -39,4 +39,4 @@ CHECKS = (
     access.check_client_id,
     access.check_connection,
 )
-"""Every check, in the order of the path. Which of several causes is named is the order of `Cause`."""
+"""Every check, in the order of the path. The order of `Cause` decides which of several causes is reported."""

@@ -1,4 +1,4 @@
-"""After the decision: the certificate's status, its policy, what the policy allows it, its connection."""
+"""After the decision: the certificate's status, its policy, the allowed client id, its connection."""
 
 from contextlib import suppress
 
@@ -80,7 +80,7 @@ def check_client_id(case: Case) -> Finding:
 
 @check("connection", "connection")
 def check_connection(case: Case) -> Finding:
-    """Whether the device is connected, or when and why it was disconnected last; never a cause.
+    """Whether the device is connected, or time and reason of its last disconnect. It never finds a cause.
 
     https://docs.aws.amazon.com/iot/latest/apireference/API_iotdata_GetConnection.html
     """
@@ -108,17 +108,17 @@ def _since(milliseconds: int | None) -> str:
 
 
 def _after_activation(case: Case) -> Registered:
-    """The certificate, once it is no longer pending."""
+    """The certificate, if it is no longer pending."""
     registered = case.registered
     decided = registered if registered and registered.phase is not Phase.PENDING else None
     return required(decided, "the policy is attached when the certificate is activated")
 
 
 def _client_id(case: Case) -> str:
-    """What the device connects as: by `--client-id`, else by its policy, else its common name.
+    """The device's client id: from `--client-id`, else from its policy, else its common name.
 
     Raises:
-        CannotTellError: None of these is known.
+        CannotTellError: No client id is known.
     """
     if case.subject.client_id is not None:
         return case.subject.client_id
@@ -183,7 +183,7 @@ def _documents(case: Case) -> tuple[PolicyDocument, ...]:
 
 
 def _thing(case: Case) -> str | None:
-    """Name of the thing that the certificate is attached to; None where there is none."""
+    """Name of the thing that the certificate is attached to; None if there is none."""
     pages = case.session.client("iot").get_paginator("list_principal_things")
     with aws_call("iot:ListPrincipalThings"):
         found = pages.paginate(principal=case.registered.arn if case.registered else "")

@@ -11,10 +11,10 @@ from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.stack_outputs import Output
 
 _LONG_BACKLOG_SECONDS = 60
-"""A backlog that takes longer to process than this is reported as a cause."""
+"""A backlog is reported as a cause if its processing takes longer than this."""
 _LINE = 300
 _RECEIVES = 20
-"""Calls of `ReceiveMessage` at most, ten messages each."""
+"""Maximum number of calls of `ReceiveMessage`, with ten messages each."""
 
 
 @check("function", "activator", Cause.FUNCTION_STOPPED)
@@ -149,7 +149,7 @@ def _dead_letter(case: Case) -> DeadLetter | None:
 
 
 def _needed(case: Case) -> list[tuple[list[str], str]]:
-    """What an activation of this device takes: actions, on which resource."""
+    """The permissions that an activation of this device needs: actions and resource."""
     deployment = case.pipeline.deployment
     registered, ca = case.registered, case.ca
     needed = []

@@ -1,4 +1,4 @@
-"""Where the device connects to, its CA there, and whether AWS IoT has ever seen the device."""
+"""The device's endpoint, its CA, and whether AWS IoT has registered the device."""
 
 import re
 from contextlib import suppress
@@ -121,7 +121,7 @@ def check_auto_registration(case: Case) -> Finding:
 
 @check("ca.template", "CA: provisioning template", Cause.CA_HAS_TEMPLATE)
 def check_template(case: Case) -> Finding:
-    """The CA has no provisioning template (JITP), which would activate devices past every check."""
+    """The CA has no provisioning template (JITP): a template would activate devices without any check."""
     ca = required(case.ca, _NO_CA)
     if not ca.has_template:
         return ok("none")
@@ -134,7 +134,7 @@ def check_template(case: Case) -> Finding:
 
 @check("ca.sni", "SNI", Cause.SNI_MISSING)
 def check_sni(case: Case) -> Finding:
-    """The device sends SNI where the CA's mode needs it."""
+    """The device sends SNI, if the CA's mode needs it."""
     ca = required(case.ca, _NO_CA)
     if ca.mode is not Mode.SNI_ONLY:
         raise NotApplicableError(f"not needed in mode {ca.mode}")
@@ -162,14 +162,14 @@ def check_registered(case: Case) -> Finding:
 
 
 def _registration_failure(case: Case) -> str:
-    """Why the stack's last registration of a CA failed; empty where it did not fail, or cannot be read."""
+    """The reason why the stack's last registration of a CA failed; empty if there is no readable failure."""
     pages = case.session.client("cloudformation").get_paginator("describe_stack_events")
     with suppress(*AwsError):
         for page in pages.paginate(StackName=case.pipeline.stack_name):
             for event in page["StackEvents"]:
                 if event.get("ResourceType") != RESOURCE_TYPE:
                     continue
-                # Newest first, and a failed creation is followed by its own clean-up.
+                # The newest event is the first, and the clean-up follows a failed creation.
                 status = event.get("ResourceStatus", "")
                 if status in {"CREATE_FAILED", "UPDATE_FAILED"}:
                     return event.get("ResourceStatusReason", "")

@@ -1,4 +1,4 @@
-"""What the pipeline decided about the certificate, and what it would decide now."""
+"""The pipeline's decision about the certificate, and its present verdict."""
 
 from collections.abc import Collection
 from datetime import timedelta
@@ -39,7 +39,7 @@ def check_common_name(case: Case) -> Finding:
 
 @check("decision.crl", "CRL", *_causes(_CRL))
 def check_crl(case: Case) -> Finding:
-    """Where a CRL is configured, there is a usable and fresh one."""
+    """If a CRL is configured, there is a usable and fresh one."""
     return _decided(case, _CRL, required(case.revocation, _NO_CRL))
 
 
@@ -84,10 +84,10 @@ def check_decision(case: Case) -> Finding:
         return ok(decided)
     if row.reason is None or row.reason not in OF_REASONS:
         return failed(Cause.BEING_DECIDED, decided)
-    return _over(row, row.reason, decided) if _is_over(case, row.reason) else _recorded(row, row.reason)
+    return _outdated(row, row.reason, decided) if _is_over(case, row.reason) else _recorded(row, row.reason)
 
 
-def _over(row: Row, reason: Reason, decided: str) -> Finding:
+def _outdated(row: Row, reason: Reason, decided: str) -> Finding:
     again = moment(row.valid_until)
     if reason.outcome is Outcome.DEFERRED:
         return failed(
@@ -104,7 +104,7 @@ def _over(row: Row, reason: Reason, decided: str) -> Finding:
 
 @check("tasks", "scheduled tasks", Cause.TASK_FAILING)
 def check_tasks(case: Case) -> Finding:
-    """What the pipeline has to do about the certificate later does not fail."""
+    """The scheduled tasks of the certificate do not fail."""
     ledger = Ledger(case.session.client("dynamodb"), case.pipeline.output(Output.LEDGER_TABLE))
     with aws_call("dynamodb:GetItem"):
         failing = ledger.tasks.failing(case.subject.certificate_id)
@@ -119,7 +119,7 @@ def check_tasks(case: Case) -> Finding:
 
 
 def _decided(case: Case, reasons: Collection[Reason], present: Verdict | None) -> Finding:
-    """The ledger's decision, unless the `present` verdict differs, as far as it concerns `reasons`."""
+    """The finding about `reasons`: by the `present` verdict if it differs, else by the ledger's decision."""
     row = case.current_row
     recorded = row.reason if row is not None and row.reason in reasons else None
     if present is not None and present.reason is not None and present.reason in reasons:
@@ -147,7 +147,7 @@ def _recorded(row: Row, reason: Reason) -> Finding:
 
 
 def _is_over(case: Case, reason: Reason) -> bool:
-    """Whether the ledger's reason is known to apply no longer."""
+    """Whether it is certain that the ledger's reason no longer applies."""
     certificate = case.certificate
     if reason is Reason.NOT_YET_VALID:
         return certificate is not None and case.time >= certificate.not_before

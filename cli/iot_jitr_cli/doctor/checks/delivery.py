@@ -115,7 +115,7 @@ def _role(case: Case, role_arn: str, queue_arn: str) -> Finding:
 
 
 def _event_source(case: Case, queue: Queue) -> "EventSourceMappingConfigurationTypeDef | None":
-    """The mapping from the activation queue to the activator, None where there is none."""
+    """The mapping from the activation queue to the activator; None if there is none."""
     pages = case.session.client("lambda").get_paginator("list_event_source_mappings")
     with aws_call("lambda:ListEventSourceMappings"):
         found = pages.paginate(FunctionName=case.pipeline.output(Output.ACTIVATOR_FUNCTION))
@@ -124,7 +124,7 @@ def _event_source(case: Case, queue: Queue) -> "EventSourceMappingConfigurationT
 
 
 def _trusted_services(case: Case, role_arn: str) -> set[str] | None:
-    """The services that may assume the role, None where there is no such role."""
+    """The services that may assume the role; None if there is no such role."""
     iam = case.session.client("iam")
     with aws_call("iam:GetRole"):
         try:

@@ -1,4 +1,4 @@
-"""The device's files: chain, key, validity, clock. The checks of `jitr chain check`, with their causes."""
+"""The device's files: chain, key, validity, clock. Uses the checks of `jitr chain check`."""
 
 from datetime import timedelta
 
@@ -10,9 +10,9 @@ from iot_jitr_cli.doctor.reading import CannotTellError
 from iot_jitr_cli.words import in_words
 
 _CLOCK_OFF = timedelta(hours=1)
-"""A device's clock that is further off counts as wrong: its TLS library may refuse AWS's certificate."""
+"""A larger deviation of a device's clock is a failure: its TLS library may refuse AWS's certificate."""
 _TIME_ZONE = timedelta(days=1)
-"""A certificate that becomes valid within this time was most likely issued by a clock that is ahead."""
+"""If a certificate becomes valid within this time, most likely the clock of its issuer is ahead."""
 _NO_FILE = "no chain file given"
 
 
@@ -24,7 +24,7 @@ _NO_FILE = "no chain file given"
     Cause.CA_CERTIFICATE,
 )
 def check_order(case: Case) -> Finding:
-    """The file holds the device certificate, then its CA's, and nothing else."""
+    """The file contains the device certificate, then its CA's, and nothing else."""
     required(case.subject.chain, _NO_FILE)
     return _first_failure(
         case,
@@ -52,7 +52,7 @@ def check_ca_included(case: Case) -> Finding:
 
 @check("ca.signed", "CA: signed the device certificate", Cause.NOT_SIGNED_BY_CA)
 def check_signed_by_ca(case: Case) -> Finding:
-    """The CA in the file, and the registered one, signed the device certificate."""
+    """The device certificate is signed by the CA in the file and by the registered CA."""
     broken = _first_failure(
         case,
         (CheckId.ISSUER, Cause.NOT_SIGNED_BY_CA),
@@ -127,7 +127,7 @@ def check_validity(case: Case) -> Finding:
 
 @check("device.clock", "the device's clock", Cause.CLOCK_SKEW)
 def check_clock(case: Case) -> Finding:
-    """The device's clock is right, where the caller states what it shows."""
+    """The device's clock is right, if the caller gave its time."""
     clock = required(case.subject.clock, "the device's clock is not known (--device-time)")
     off = abs(clock - case.time)
     if off > _CLOCK_OFF:
@@ -141,7 +141,7 @@ def check_clock(case: Case) -> Finding:
 
 
 def _accepts_ca_certificates(case: Case) -> bool:
-    """Whether the deployment accepts a CA certificate as this device's; False where that is unknown."""
+    """Whether the deployment accepts a CA certificate as this device's certificate; False if unknown."""
     try:
         activator, ca = case.pipeline.activator, case.ca
     except CannotTellError:

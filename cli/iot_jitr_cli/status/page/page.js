@@ -1,5 +1,5 @@
 "use strict";
-// The search: everything stays in this page, and text only ever becomes text.
+// The search: it sends nothing, and it inserts text only as text, never as HTML.
 (() => {
   const SHOWN = 50;
   const data = JSON.parse(document.getElementById("certificates").textContent);
@@ -18,14 +18,15 @@
     return { id, serial, ca, group, title, state, reason, cause, decided: Number(decided), name: parts.slice(4).join("|") };
   };
 
-  // What is searched: made once, at the first search.
+  // The searchable texts: computed once, at the first search.
   const searchable = () => texts ??= lines.map((line) => {
     const each = fields(line);
     const texts = [each.name, each.id, each.serial, each.ca, each.title, each.state, each.reason];
     return [...texts, `cause:${each.cause}`, ""].join("\n").toLowerCase();
   });
 
-  // As the page writes names: what is not printed is U+FFFD. As the ledger writes serial numbers: no 0x, colons or zeros in front.
+  // The typed text as a name of the page, with U+FFFD for unprintable characters,
+  // and as a serial number of the ledger, without 0x, colons and leading zeros.
   const variants = (typed) => {
     const text = typed.trim().replace(/[\p{C}\p{Zl}\p{Zp}]/gu, "\ufffd").toLowerCase();
     if (text.startsWith("cause:")) return [`\n${text}\n`];

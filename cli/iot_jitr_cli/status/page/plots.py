@@ -1,4 +1,4 @@
-"""The last 24 hours as bars: a shape and words for each metric, and a table of all."""
+"""The last 24 hours as bars: a plot with a headline for each metric, and a table of all metrics."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -7,10 +7,10 @@ from iot_jitr_cli.status.history import STEP, STEPS, History, Series
 from iot_jitr_cli.words import in_words
 
 HEIGHT = 100
-"""Of a plot, in units of its drawing; a step is one unit wide."""
+"""Height of a plot, in units of its drawing; a step is one unit wide."""
 _STEPS_AN_HOUR = timedelta(hours=1) // STEP
-_LEAST_HEIGHT = 1.5
-"""A value above 0 is never drawn lower: it would not be seen."""
+_MIN_HEIGHT = 1.5
+"""Smallest height of a value above 0; a lower bar would be invisible."""
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,14 @@ class Bar:
 
 @dataclass(frozen=True)
 class Plot:
-    """One metric over the day."""
+    """The plot of one metric over the day."""
 
     id: str
     title: str
     headline: str
     """Its total or its largest value in words."""
     note: str
-    """The largest value of a step, where the headline is the total."""
+    """The largest value of a step, if the headline is the total."""
     bars: tuple[Bar, ...]
 
 
@@ -43,7 +43,7 @@ def plots(history: History) -> tuple[Plot, ...]:
 
 
 def hourly(history: History) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """The table of the same figures: for each hour its beginning, and a value in words for each metric."""
+    """The table of the same values: for each hour its beginning, and each metric's value in words."""
     rows = []
     for first in range(0, STEPS, _STEPS_AN_HOUR):
         hour = slice(first, first + _STEPS_AN_HOUR)
@@ -71,5 +71,5 @@ def _plot(series: Series, begin: datetime) -> Plot:
 
 
 def _bar(place: int, share: float, caption: str) -> Bar:
-    height = round(max(share * HEIGHT, _LEAST_HEIGHT), 2)
+    height = round(max(share * HEIGHT, _MIN_HEIGHT), 2)
     return Bar(place, round(HEIGHT - height, 2), height, caption)

@@ -1,7 +1,7 @@
-"""Make the page: one HTML file that loads nothing, and runs no script but its own.
+"""Makes the page: one HTML file that loads nothing, and runs only its own script.
 
-Everything that comes from certificates, AWS or logs goes through the template, which escapes it. Before that,
-control characters and those that change the direction of writing are replaced (`printable`).
+The template escapes all text from certificates, AWS and logs. Before that, control characters and characters
+that change the direction of writing are replaced (`printable`).
 """
 
 import base64
@@ -27,7 +27,7 @@ from iot_jitr_runtime.certificates import NO_END
 from iot_jitr_runtime.ledger import Row
 
 CERTIFICATES = 100_000
-"""How many certificates a page holds at most, for its search: some 15 MB."""
+"""Maximum number of certificates in a page, for its search: about 15 MB."""
 GROUPS = {
     Group.IN_SERVICE: ("In service", "Their certificates are ACTIVE."),
     Group.WAITING: ("Waiting", "Not decided yet, or being activated."),
@@ -35,13 +35,13 @@ GROUPS = {
     Group.REVOKED: ("Revoked", "They were in service: revoked, on hold, or replaced by a newer certificate."),
     Group.OTHER: ("Other", "Not ACTIVE, and not because of this pipeline."),
 }
-"""Their titles, and what they mean."""
+"""Title and meaning of each group."""
 _SOON = timedelta(days=90)
 
 
 @dataclass
 class Kept:
-    """The certificates that the page holds: of those in service, only as many as there is room for."""
+    """The certificates in the page; certificates in service are added only if there is room for them."""
 
     limit: int = CERTIFICATES
     others: list[Row] = field(default_factory=list)
@@ -55,7 +55,7 @@ class Kept:
 
     @property
     def certificates(self) -> list[Row]:
-        """Those that are not in service first."""
+        """The certificates; those that are not in service are the first."""
         return [*self.others, *self.in_service][: self.limit]
 
 
@@ -63,11 +63,11 @@ def page(fleet: Fleet, certificates: list[Row]) -> str:
     """The page's HTML.
 
     Args:
-        fleet: What it shows.
-        certificates: Those that can be searched.
+        fleet: The fleet that the page shows.
+        certificates: The certificates for the search.
     """
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, finalize=_shown, trim_blocks=True, lstrip_blocks=True
+        autoescape=True, undefined=StrictUndefined, finalize=_to_text, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {
         "grouped": "{:,}".format,
@@ -100,8 +100,8 @@ def page(fleet: Fleet, certificates: list[Row]) -> str:
     )
 
 
-def _shown(value: object) -> object:
-    """What the template inserts: text as it may be shown; the template engine escapes it afterwards."""
+def _to_text(value: object) -> object:
+    """A value for the template; text is made printable, and the template engine escapes it afterwards."""
     return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
@@ -115,11 +115,11 @@ def _hash(text: str) -> str:
 
 
 def _shares(fleet: Fleet) -> list[tuple[Group, int, float, float]]:
-    """Each group: its certificates, where its part of the whole begins, and its share, in percent."""
+    """For each group: its number of certificates, and the start and length of its bar in percent."""
     ledger, cas = fleet.ledger, fleet.cas
     counts = {group: 0 if isinstance(ledger, Unknown) else ledger.group(group) for group in Group}
     if not isinstance(cas, Unknown):
-        # The counters count all devices, even where not all rows were read.
+        # The counters count all devices, even if not all rows were read.
         counts[Group.IN_SERVICE] = sum(ca.devices for ca in cas)
     total = sum(counts.values())
     found, begin = [], 0.0
@@ -144,7 +144,7 @@ def _by_ca(fleet: Fleet) -> list[tuple[str, dict[Group, int]]]:
 
 
 def _by_reason(fleet: Fleet) -> list[tuple[str, int, int | None]]:
-    """Each reason: the certificates not active because of it, and its messages of the day (None: unknown)."""
+    """For each reason: the certificates that are not active, and the messages of the day (None: unknown)."""
     not_active: Counter[str] = Counter()
     for cluster in fleet.clusters:
         not_active.update(cluster.reasons)
@@ -158,14 +158,14 @@ def _by_reason(fleet: Fleet) -> list[tuple[str, int, int | None]]:
 
 
 def _end(moment: datetime, now: datetime) -> str:
-    """How long it is until a moment, in words."""
+    """The time until or since a moment, in words."""
     if moment == NO_END:
         return "no end"
     return f"in {in_words(moment - now)}" if moment > now else f"{in_words(now - moment)} ago"
 
 
 def _data(fleet: Fleet, certificates: list[Row]) -> dict[str, object]:
-    """What the search reads: a line for each certificate, and the kinds of certificates.
+    """The data of the search: a line for each certificate, and the kinds of certificates.
 
     A line is `id|serial|kind|decided|name`: `kind` is an index into `kinds`, whose entries are the CA's name,
     the group and its title, the state, the reason and the cause; `decided` is in seconds since the epoch; the

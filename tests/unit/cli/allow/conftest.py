@@ -19,7 +19,7 @@ TABLE = "expected-devices"
 
 @dataclass
 class AllowListAccount:
-    """What the commands work on."""
+    """The account that the commands use."""
 
     dynamodb: Any
     folder: Path

@@ -80,7 +80,7 @@ def test_if_the_last_row_is_wrong_nothing_is_loaded(aws: Any) -> None:
     assert aws.items() == {}
 
 
-def test_show_answers_whether_a_device_is_listed(aws: Any) -> None:
+def test_show_reports_whether_a_device_is_listed(aws: Any) -> None:
     aws.stack("common_name", CA)
     aws.run("load", aws.file("common_name,site", "sensor-7,lab"))
 

@@ -60,7 +60,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("name", "text", "message"), WRONG.values(), ids=WRONG.keys())
-def test_what_is_no_device_is_named_with_its_line(
+def test_a_row_that_is_no_device_is_named_with_its_line(
     tmp_path: Path, name: str, text: str | bytes, message: str
 ) -> None:
     with pytest.raises(WrongUseError) as refused:
@@ -117,7 +117,7 @@ KEYS = st.text(
 
 
 @given(names=st.lists(KEYS, max_size=20, unique=True))
-def test_any_name_survives_both_formats(tmp_path_factory: pytest.TempPathFactory, names: list[str]) -> None:
+def test_both_formats_keep_any_name(tmp_path_factory: pytest.TempPathFactory, names: list[str]) -> None:
     folder = tmp_path_factory.mktemp("rows")
     with (folder / "d.csv").open("w", encoding="utf-8", newline="") as out:
         csv.writer(out, quoting=csv.QUOTE_ALL).writerows([["common_name"], *([name] for name in names)])
@@ -144,7 +144,7 @@ ALMOST_ROWS = st.fixed_dictionaries(
 
 @given(kind=st.sampled_from(KeyKind), content=st.binary(max_size=200))
 @pytest.mark.parametrize("suffix", ["csv", "jsonl"])
-def test_any_bytes_are_devices_or_one_error(
+def test_any_bytes_give_devices_or_one_error(
     tmp_path_factory: pytest.TempPathFactory, suffix: str, kind: KeyKind, content: bytes
 ) -> None:
     path = tmp_path_factory.mktemp("rows") / f"d.{suffix}"
@@ -154,7 +154,7 @@ def test_any_bytes_are_devices_or_one_error(
 
 
 @given(rows=st.lists(ALMOST_ROWS | ANY_JSON, max_size=5))
-def test_what_the_check_lets_pass_is_stored(
+def test_rows_that_pass_the_check_can_be_stored(
     tmp_path_factory: pytest.TempPathFactory, rows: list[Any]
 ) -> None:
     lines = "".join(json.dumps(row) + "\n" for row in rows)
@@ -175,8 +175,8 @@ def assert_checked_is_loadable(devices: DeviceFile) -> None:
 
 
 @pytest.mark.parametrize(("length", "passes"), [(307, True), (308, False)])
-def test_an_item_may_have_400_kilobytes(tmp_path: Path, length: int, *, passes: bool) -> None:
-    """509 attributes of 804 bytes each, and one that has the rest."""
+def test_an_item_may_have_400_kilobytes_at_most(tmp_path: Path, length: int, *, passes: bool) -> None:
+    """509 attributes of 804 bytes each, and one with the rest of the bytes."""
     attributes = {f"n{number:03}": "v" * 796 for number in range(509)} | {"last": "v" * length}
     devices = file(tmp_path, "d.jsonl", json.dumps({"common_name": "x", "thingAttributes": attributes}))
 

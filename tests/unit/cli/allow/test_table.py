@@ -44,7 +44,7 @@ def allow_list(table: Table, pauses: list[float]) -> AllowListTable:
     return AllowListTable(table, "expected", KeyKind.COMMON_NAME, None, pauses.append)  # type: ignore[arg-type]
 
 
-def test_what_a_table_leaves_unprocessed_is_sent_again_after_growing_pauses() -> None:
+def test_unprocessed_items_are_sent_again_after_growing_pauses() -> None:
     table, pauses, loaded = Table(refuse_first=40), list[float](), list[int]()
 
     allow_list(table, pauses).load(devices(60), loaded.append)
@@ -55,7 +55,7 @@ def test_what_a_table_leaves_unprocessed_is_sent_again_after_growing_pauses() ->
     assert min(pauses) == 0.05
 
 
-def test_a_table_that_takes_nothing_ends_the_load_with_advice() -> None:
+def test_a_load_fails_with_advice_if_the_table_processes_no_item() -> None:
     pauses: list[float] = []
 
     with pytest.raises(CliError, match="load the file again later"):

@@ -1,4 +1,4 @@
-"""`jitr ca`: what AWS's console does not list, and changes of a CA."""
+"""`jitr ca`: details that AWS's console does not list, and changes of a CA."""
 
 from collections.abc import Callable
 from typing import Any
@@ -26,7 +26,7 @@ def of_pipeline(account: CaAccount, **changes: Any) -> CaResource:
     return resource
 
 
-def test_list_shows_auto_registration_end_and_owner_of_each_ca(account: CaAccount) -> None:
+def test_list_shows_auto_registration_expiry_and_owner_of_each_ca(account: CaAccount) -> None:
     other = CaSpec("Workshop CA", ends_in_days=20.5).build()
     expired = CaSpec("Old CA", starts_in_days=-20, ends_in_days=-10).build()
     ours = of_pipeline(account).physical_id
@@ -84,7 +84,7 @@ def test_list_of_an_empty_account_is_empty() -> None:
     assert run_jitr("ca", "list", "--json").json == []
 
 
-def test_json_names_every_field(account: CaAccount) -> None:
+def test_the_json_output_has_every_field(account: CaAccount) -> None:
     ca_id = of_pipeline(account).physical_id
 
     (listed,) = run_jitr("ca", "list", "--json").json
@@ -109,7 +109,7 @@ def test_json_names_every_field(account: CaAccount) -> None:
 
 
 @pytest.mark.parametrize("shorten", [lambda ca_id: ca_id, lambda ca_id: ca_id[:8], str.upper])
-def test_show_names_everything_of_a_ca_whose_id_may_be_shortened(
+def test_show_accepts_a_shortened_id_and_prints_all_fields_of_the_ca(
     account: CaAccount, shorten: Callable[[str], str]
 ) -> None:
     ca_id = of_pipeline(account).physical_id
@@ -148,7 +148,7 @@ def test_show_says_that_tags_are_unreadable(iot: EmulatedIot) -> None:
     assert "managed by             unreadable: the tags jitr:stack" in run_jitr("ca", "show", ca_id).out
 
 
-def test_show_explains_a_provisioning_template_with_the_steps_off_it(iot: EmulatedIot) -> None:
+def test_show_prints_the_steps_that_remove_a_provisioning_template(iot: EmulatedIot) -> None:
     ca_id = iot.add(CA, **TEMPLATE)
 
     answer = run_jitr("ca", "show", ca_id)
@@ -172,7 +172,7 @@ def test_show_explains_a_provisioning_template_with_the_steps_off_it(iot: Emulat
         ("0" * 64, "'jitr ca list' names them"),
         ("f00", "'jitr ca list' names them"),
         (CA.fingerprint[::-1][:8], "2 CA certificates' ids begin with"),
-        # A shell variable that is not set begins every id.
+        # An unset shell variable gives an empty text, with which every id begins.
         ("", "found an empty id"),
     ],
     ids=["unknown", "unknown beginning", "ambiguous", "empty"],
@@ -203,7 +203,7 @@ def test_enable_turns_the_ca_on(iot: EmulatedIot, status: str) -> None:
 
 
 @pytest.mark.parametrize("status", ["ACTIVE", "INACTIVE"])
-def test_disable_leaves_the_status(iot: EmulatedIot, status: str) -> None:
+def test_disable_does_not_change_the_status(iot: EmulatedIot, status: str) -> None:
     ca_id = iot.add(CA, status=status, autoRegistrationStatus="ENABLE")
 
     answer = run_jitr("ca", "disable", ca_id, "--json")

@@ -24,7 +24,7 @@ CA = SPEC.build()
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
-    """A CA and its key in every form, and what is neither."""
+    """A CA and its key in every form, and files that are neither."""
     (tmp_path / "ca.pem").write_text(CA.pem)
     (tmp_path / "ca.der").write_bytes(CA.der)
     (tmp_path / "device.pem").write_text(CaSpec(key=SPEC.key, is_ca=False, may_sign=False).build().pem)

@@ -168,7 +168,7 @@ CASES: dict[str, tuple[Callable[[], ChainReport], CheckId, str]] = {
 
 
 @pytest.mark.parametrize(("make", "check", "text"), CASES.values(), ids=CASES.keys())
-def test_one_check_fails_with_what_was_found_and_what_to_do(
+def test_one_check_fails_with_its_finding_and_fix(
     make: Callable[[], ChainReport], check: CheckId, text: str
 ) -> None:
     found = make()
@@ -191,7 +191,7 @@ KEY = key_pem(device().key).decode()
         pytest.param(partial(issued, DeviceSpec("sensor.1")), CheckId.COMMON_NAME, id="no thing's name"),
     ],
 )
-def test_what_works_but_should_be_fixed_is_a_warning(make: Callable[[], ChainReport], check: CheckId) -> None:
+def test_a_deviation_that_still_works_is_a_warning(make: Callable[[], ChainReport], check: CheckId) -> None:
     found = make()
 
     assert statuses(found, ChainStatus.WARNING) == {check}
@@ -203,14 +203,14 @@ def test_what_works_but_should_be_fixed_is_a_warning(make: Callable[[], ChainRep
 @pytest.mark.parametrize(
     ("validity", "fix"), [(Validity.expired(), "new certificate"), (Validity.future(), "clock")]
 )
-def test_the_fix_of_the_validity_is_for_its_end_that_is_wrong(validity: Validity, fix: str) -> None:
+def test_the_fix_of_the_validity_is_for_the_wrong_date(validity: Validity, fix: str) -> None:
     found = issued(DeviceSpec("s", validity=validity))
 
     assert statuses(found, ChainStatus.FAILED) == {CheckId.VALIDITY}
     assert fix in found[CheckId.VALIDITY].fix
 
 
-def test_the_right_file_passes_every_check_in_their_order() -> None:
+def test_a_correct_file_passes_every_check_in_order() -> None:
     found = report(DEVICE.pem, CA.pem, key=key_pem(device().key))
 
     assert [finding.id for finding in found.findings] == list(CheckId)
@@ -228,9 +228,7 @@ NO_END = Validity(datetime(2020, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 5
         (KeyKind.EC_P256, NO_END),
     ],
 )
-def test_every_kind_of_certificate_that_the_development_ca_makes_passes(
-    kind: KeyKind, validity: Validity
-) -> None:
+def test_every_kind_of_certificate_of_the_development_ca_passes(kind: KeyKind, validity: Validity) -> None:
     identity = DevelopmentCa.create("Plant CA", kind, validity).issue(DeviceSpec("s", kind, validity))
 
     found = report(identity.chain_pem, key=key_pem(identity.key))
@@ -246,7 +244,7 @@ def test_without_a_key_file_the_key_is_not_checked() -> None:
         _ = found[CheckId.KEY_MATCHES]
 
 
-def test_what_depends_on_a_missing_ca_certificate_is_not_checked() -> None:
+def test_checks_that_need_a_missing_ca_certificate_are_not_made() -> None:
     assert statuses(report(DEVICE.pem), ChainStatus.NOT_CHECKED) == {
         CheckId.NOTHING_EXTRA,
         CheckId.ISSUER,
@@ -258,20 +256,20 @@ def test_what_depends_on_a_missing_ca_certificate_is_not_checked() -> None:
     }
 
 
-def test_a_lone_certificate_behind_another_devices_is_out_of_order() -> None:
+def test_a_certificate_after_one_of_another_device_is_out_of_order() -> None:
     found = report(device("sensor-2").certificate.pem, DEVICE.pem, key=key_pem(device().key))
 
     assert CheckId.ORDER in statuses(found, ChainStatus.FAILED)
 
 
-def test_a_ca_certificate_alone_is_not_what_a_device_presents() -> None:
+def test_a_ca_certificate_alone_fails_the_check() -> None:
     found = report(CA.pem)
 
     assert {CheckId.NOT_A_CA, CheckId.CA_INCLUDED} <= statuses(found, ChainStatus.FAILED)
     assert "signed by itself" in found[CheckId.CA_INCLUDED].found
 
 
-def test_of_an_unreadable_file_the_key_is_still_read() -> None:
+def test_the_key_is_read_even_if_the_chain_file_is_unreadable() -> None:
     found = report("nothing", key=key_pem(device().key))
 
     assert [(finding.id, finding.status) for finding in found.findings] == [
@@ -297,7 +295,7 @@ def test_a_key_on_an_unknown_curve_is_found_and_does_not_match() -> None:
     assert found[CheckId.KEY_MATCHES].status is ChainStatus.FAILED
 
 
-def test_an_unsupported_ca_key_leaves_its_signatures_algorithm_refused_too() -> None:
+def test_an_unsupported_ca_key_fails_the_checks_of_key_and_signature() -> None:
     key, name = ed25519.Ed25519PrivateKey.generate(), common_name("Edwards CA")
     authority = certificate(key, subject=name, issuer=name, signer=key, digest=None, ca_flag=True)
     leaf = certificate(
@@ -338,7 +336,7 @@ def test_a_ca_may_sign_unless_its_key_usage_forbids_it(key_usage: x509.KeyUsage 
     assert found[CheckId.CLIENT_USE].found == "not restricted"
 
 
-def test_a_check_that_could_not_be_made_leaves_the_result_undetermined() -> None:
+def test_a_check_that_is_not_made_leaves_the_result_undetermined() -> None:
     passed, left_open = report(DEVICE.pem, CA.pem), report(DEVICE.pem)
     open_findings = tuple(f for f in left_open.findings if f.status is ChainStatus.NOT_CHECKED)
 

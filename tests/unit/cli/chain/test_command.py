@@ -8,7 +8,7 @@ from tests.support.command_line import run_jitr
 from tests.support.identities import ca, device
 
 
-def test_the_right_file_and_key_are_all_ticks_and_exit_0(tmp_path: Path) -> None:
+def test_a_correct_file_and_key_print_only_ticks_and_exit_0(tmp_path: Path) -> None:
     files = device().save(tmp_path)
 
     answer = run_jitr("chain", "check", files.chain, "--key", files.key)

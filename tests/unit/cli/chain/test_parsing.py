@@ -13,7 +13,7 @@ DEVICE, CA = device().certificate, ca().certificate
     ("data", "encoding"),
     [((DEVICE.pem + CA.pem).encode(), "PEM"), (DEVICE.der + CA.der, "DER")],
 )
-def test_a_chain_is_read_from_pem_and_der_in_the_files_order(data: bytes, encoding: str) -> None:
+def test_a_chain_is_read_from_pem_and_der_in_the_order_of_the_file(data: bytes, encoding: str) -> None:
     chain = parse_chain(data)
 
     assert [certificate.der for certificate in chain.certificates] == [DEVICE.der, CA.der]
@@ -36,7 +36,7 @@ def test_the_device_is_found_at_any_position() -> None:
     assert chain.ca.der == CA.der
 
 
-def test_of_several_devices_the_keys_is_taken() -> None:
+def test_of_several_devices_the_one_of_the_key_is_chosen() -> None:
     other = device("sensor-2")
     data = (other.certificate.pem + DEVICE.pem).encode()
 
@@ -44,7 +44,7 @@ def test_of_several_devices_the_keys_is_taken() -> None:
     assert parse_chain(data, device().key).device.der == DEVICE.der
 
 
-def test_of_several_cas_the_one_that_signed_is_taken() -> None:
+def test_of_several_cas_the_one_that_signed_is_chosen() -> None:
     namesake = ca.__wrapped__()
     stranger = ca("Other CA").certificate
 
@@ -54,14 +54,14 @@ def test_of_several_cas_the_one_that_signed_is_taken() -> None:
     assert chain.ca.der == CA.der
 
 
-def test_a_lone_ca_is_taken_for_what_the_device_would_present() -> None:
+def test_a_ca_certificate_alone_is_read_as_the_device_certificate() -> None:
     chain = parse_chain(CA.pem.encode())
 
     assert chain.device.der == CA.der
     assert chain.ca is None
 
 
-def test_a_private_key_in_the_file_is_noticed() -> None:
+def test_a_private_key_in_the_file_is_reported() -> None:
     assert parse_chain(DEVICE.pem.encode() + key_pem(device().key)).holds_private_key
     assert not parse_chain(DEVICE.pem.encode()).holds_private_key
 

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.timing
 
 
 class Connection:
-    """In place of the MQTT client: it connects when the time is over, and then reads an answer."""
+    """Replaces the MQTT client: it connects at the time-out, and then reads a response."""
 
     def __init__(self, clock: Stopwatch, code: ReasonCode | None) -> None:
         self.clock = clock
@@ -54,11 +54,11 @@ def cause_of(code: ReasonCode | None) -> Cause | None:
     return failure.cause if failure else None
 
 
-def test_an_answer_that_is_there_when_the_time_is_over_counts() -> None:
+def test_a_response_that_is_there_at_the_time_out_counts() -> None:
     assert cause_of(ReasonCode(PacketTypes.CONNACK, "Not authorized")) is Cause.NOT_AUTHORIZED
 
 
-def test_without_one_there_was_no_answer() -> None:
+def test_without_a_response_the_cause_is_no_answer() -> None:
     assert cause_of(None) is Cause.NO_ANSWER
 
 
@@ -73,7 +73,7 @@ def test_the_probe_reads_the_alert_about_a_foreign_certificate(newest_tls: ssl.T
     assert (found.cause, found.seen) == (Cause.CERTIFICATE_REJECTED, "TLS alert: unknown ca")
 
 
-def test_the_probes_short_wait_begins_after_the_handshake() -> None:
+def test_the_short_wait_of_the_probe_begins_after_the_handshake() -> None:
     with silent_port() as port:
         endpoint = Endpoint("127.0.0.1", port)
         found = probe(endpoint, Credentials.of(device()).tls_context(endpoint), limit=0.1, wait=LONGEST_WAIT)

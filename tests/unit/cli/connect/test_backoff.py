@@ -6,7 +6,7 @@ from iot_jitr_cli.connect.backoff import ONE_CONNECT_A_SECOND, Backoff
 
 
 @given(st.integers(1, 10**9))
-def test_no_two_connects_are_closer_than_a_second_nor_further_than_the_longest_wait(attempt: int) -> None:
+def test_the_wait_is_between_a_second_and_the_longest_wait(attempt: int) -> None:
     assert ONE_CONNECT_A_SECOND <= Backoff().wait_after(attempt) <= Backoff().longest
 
 
@@ -34,6 +34,6 @@ def test_devices_that_start_together_do_not_reconnect_together() -> None:
 
 
 @pytest.mark.parametrize(("shortest", "longest"), [(0, 1), (-1, 1), (2, 1)])
-def test_a_range_that_is_none_is_refused(shortest: float, longest: float) -> None:
+def test_an_invalid_range_of_waits_is_refused(shortest: float, longest: float) -> None:
     with pytest.raises(ValueError, match="shortest"):
         Backoff(shortest, longest)

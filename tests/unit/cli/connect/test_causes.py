@@ -45,7 +45,7 @@ def test_each_error_has_its_cause(error: OSError, cause: Cause) -> None:
     assert failure_from(error).cause is cause
 
 
-def test_a_failure_is_its_explanation_with_what_was_seen() -> None:
+def test_the_text_of_a_failure_is_its_explanation_with_the_alert() -> None:
     text = failure_from(tls_error("SSLV3_ALERT_CERTIFICATE_EXPIRED")).text
 
     assert text == f"{Cause.CERTIFICATE_REJECTED.explanation} (TLS alert: certificate expired)"
@@ -56,7 +56,7 @@ def test_a_message_without_an_alert_has_no_cause() -> None:
     assert alert_in("failed to receive on socket: [Errno 104] Connection reset by peer") is None
 
 
-def test_a_cause_is_an_answer_about_the_device_or_not() -> None:
+def test_each_cause_is_marked_as_an_answer_about_the_device_or_not() -> None:
     answered = {cause for cause in Cause if cause.answered}
 
     assert answered == {

@@ -74,7 +74,7 @@ def test_json_is_the_whole_timeline(files: DeviceFiles, served: Broker) -> None:
     assert served.client_ids == ["other", "other"]
 
 
-def test_the_local_clouds_variables_are_enough(
+def test_the_variables_of_the_local_cloud_are_sufficient(
     files: DeviceFiles, served: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("JITR_MQTT_HOST", "127.0.0.1")
@@ -84,7 +84,7 @@ def test_the_local_clouds_variables_are_enough(
     assert run_jitr("connect", files.chain, "--key", files.key).exit_code == ExitCode.OK
 
 
-def test_without_any_the_accounts_endpoint_is_used(
+def test_without_these_variables_the_endpoint_of_the_account_is_used(
     files: DeviceFiles, served: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     iot = aws_client("iot")
@@ -117,7 +117,7 @@ def broken(*_: object) -> Deployment:
 @pytest.mark.parametrize(
     ("found", "name"), [(no_stack, None), (denied, None), (guarded, "guarded"), (broken, ClientError)]
 )
-def test_the_guarded_domain_is_that_of_the_stack_if_there_is_one(
+def test_the_guarded_domain_is_read_from_the_stack_if_it_exists(
     monkeypatch: pytest.MonkeyPatch, found: Any, name: Any
 ) -> None:
     monkeypatch.setattr(session, "aws_session", lambda: None)
@@ -135,7 +135,7 @@ def test_a_device_that_is_refused_exits_1_and_the_next_step_is_the_doctor(files:
     assert answer.out.splitlines()[-1].endswith(f"next: jitr doctor {files.chain}")
 
 
-def test_a_server_that_is_not_trusted_exits_3(files: DeviceFiles, served: Broker) -> None:
+def test_an_untrusted_server_exits_3(files: DeviceFiles, served: Broker) -> None:
     answer = run_jitr("connect", files.chain, "--key", files.key, "--endpoint", served.endpoint)
 
     assert answer.exit_code == ExitCode.UNDETERMINED
@@ -157,7 +157,7 @@ def test_wrong_use_exits_2(files: DeviceFiles, more: list[str]) -> None:
     assert run_jitr("connect", files.chain, "--key", files.key, *more).exit_code == ExitCode.WRONG_USE
 
 
-def test_the_wrong_key_exits_2_before_anything_is_sent(files: DeviceFiles, tmp_path: Path) -> None:
+def test_a_wrong_key_exits_2_before_any_connect(files: DeviceFiles, tmp_path: Path) -> None:
     other = device("sensor-2").save(tmp_path)
 
     answer = run_jitr("connect", files.chain, "--key", other.key, "--endpoint", "127.0.0.1:1")

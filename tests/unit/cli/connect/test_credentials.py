@@ -35,9 +35,7 @@ def test_der_files_are_read_like_pem_files(tmp_path: Path, credentials: Credenti
 @pytest.mark.parametrize(
     "content", [device("sensor-2").chain_pem, ca().certificate.pem + device().certificate.pem]
 )
-def test_a_key_that_is_not_the_first_certificates_is_refused_naming_the_check(
-    tmp_path: Path, content: str
-) -> None:
+def test_a_key_of_another_certificate_is_refused_with_the_check_command(tmp_path: Path, content: str) -> None:
     (tmp_path / "chain.pem").write_text(content)
     (tmp_path / "key.pem").write_bytes(key_pem(device().key))
 
@@ -70,7 +68,7 @@ def test_the_server_and_its_name_are_always_verified(credentials: Credentials) -
 
 
 @pytest.mark.parametrize("content", [ca().certificate.pem.encode(), ca().certificate.der])
-def test_only_the_ca_file_is_trusted_where_there_is_one(
+def test_a_given_ca_file_is_the_only_trust_anchor(
     tmp_path: Path, credentials: Credentials, content: bytes
 ) -> None:
     (tmp_path / "trusted").write_bytes(content)
@@ -87,7 +85,7 @@ def test_a_ca_file_without_certificates_is_refused(tmp_path: Path, credentials: 
         credentials.tls_context(Endpoint("localhost", ca_file=tmp_path / "trusted"))
 
 
-def test_the_key_shows_in_no_representation_and_stays_in_no_file(
+def test_the_private_key_is_in_no_repr_and_in_no_temporary_file(
     tmp_path: Path, credentials: Credentials, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scratch = tmp_path / "scratch"

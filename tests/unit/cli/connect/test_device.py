@@ -1,4 +1,4 @@
-"""Devices against a broker that plays a script, over real TLS."""
+"""Devices with a broker that follows a script, over real TLS."""
 
 import socket
 import ssl
@@ -101,7 +101,7 @@ def test_the_device_presents_its_certificate_and_sends_the_server_name() -> None
     assert served.server_names == ["localhost"]
 
 
-def test_the_ca_certificate_is_presented_after_the_devices(tmp_path: Path) -> None:
+def test_the_ca_certificate_is_presented_after_the_device_certificate(tmp_path: Path) -> None:
     """A server that has only the root can verify the device, because the chain file has the CA."""
     root, signing = ca_under_a_root()
     files = signing.issue(DeviceSpec("sensor-1")).save(tmp_path / "whole")
@@ -145,8 +145,8 @@ def test_any_other_answer_is_a_refusal(act: Act, cause: Cause, seen: str) -> Non
         (Act.SWALLOW_MESSAGE, Step.PUBLISHED, "the message"),
     ],
 )
-def test_silence_after_the_handshake_is_a_refusal(act: Act, last: Step, awaited: str) -> None:
-    """The device's time is over once the broker is silent and the device has read its last answer."""
+def test_no_response_after_the_handshake_is_a_refusal(act: Act, last: Step, awaited: str) -> None:
+    """The device's time-out comes after the last response that it has read from the broker."""
     seen_events: set[Step] = set()
     with broker(act) as served:
 
@@ -252,7 +252,7 @@ def silent_in_the_handshake() -> Iterator[Endpoint]:
         (silent_in_the_handshake, Cause.TIMED_OUT),
     ],
 )
-def test_an_endpoint_that_gives_no_answer_about_the_device_is_unreachable(
+def test_an_endpoint_without_an_answer_about_the_device_is_unreachable(
     server: Callable[[], AbstractContextManager[Endpoint]], cause: Cause
 ) -> None:
     backoff = QUICK if cause.permanent else ONE_ATTEMPT
@@ -284,7 +284,7 @@ def test_a_port_where_nothing_listens_is_tried_until_the_time_out() -> None:
     ]
 
 
-def test_one_answer_makes_the_result_a_refusal_even_if_the_endpoint_is_gone_later() -> None:
+def test_after_one_refusal_the_result_is_refused_even_if_the_endpoint_fails() -> None:
     clock = Stopwatch()
     with broker(Act.ANSWER_NOT_AUTHORIZED) as served:
 
@@ -304,7 +304,7 @@ def test_one_answer_makes_the_result_a_refusal_even_if_the_endpoint_is_gone_late
 @pytest.mark.parametrize(
     "act", [Act.ACCEPT_AND_ECHO_BEFORE_PUBACK, Act.ACCEPT_AND_SEND_ANOTHER_MESSAGE_FIRST]
 )
-def test_only_the_devices_own_message_counts_and_the_timeline_keeps_its_order(act: Act) -> None:
+def test_only_the_own_message_of_the_device_counts_in_the_timeline(act: Act) -> None:
     with broker(act) as served:
         result = connect_until_published(served.endpoint)
 

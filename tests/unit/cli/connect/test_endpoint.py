@@ -25,7 +25,7 @@ def test_host_and_port_are_read(text: str, host: str, port: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["host:8883", "[::1]:8883"])
-def test_an_endpoint_is_written_as_it_is_read(text: str) -> None:
+def test_an_endpoint_can_be_written_and_read_back(text: str) -> None:
     assert str(Endpoint.parse(text)) == text
 
 
@@ -45,7 +45,7 @@ def test_an_endpoint_is_written_as_it_is_read(text: str) -> None:
         "h?q",
     ],
 )
-def test_anything_else_is_refused_with_what_is_expected(text: str) -> None:
+def test_an_invalid_endpoint_is_refused_with_the_expected_form(text: str) -> None:
     with pytest.raises(WrongUseError, match="expected HOST or HOST:PORT"):
         Endpoint.parse(text)
 
@@ -67,7 +67,7 @@ GUARDED = Endpoint("d1-ats.iot.eu-west-1.amazonaws.com")
         ("there", LOCAL, "guarded", Endpoint("there")),
     ],
 )
-def test_the_endpoint_is_the_given_one_the_local_clouds_the_guarded_domain_or_the_accounts_own(
+def test_the_endpoint_is_chosen_in_the_documented_order(
     given: str | None, environ: dict[str, str], domain: str | None, expected: Endpoint
 ) -> None:
     iot = aws_client("iot")

@@ -32,7 +32,7 @@ ONE, TWO = "http://crl.example/1.crl", "http://crl.example/2.crl"
 
 
 class Files:
-    """A folder with the files that a person would have."""
+    """A folder with the files that an operator has."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -112,7 +112,7 @@ def test_a_crl_that_covers_other_certificates_decides_nothing(files: Files) -> N
     assert "6.3.3 (b) (2)" in report["detail"]
 
 
-def test_of_several_crls_those_that_cover_the_certificate_decide(files: Files) -> None:
+def test_among_crls_only_those_that_cover_the_certificate_decide(files: Files) -> None:
     files.device = files.certificate(SERIAL, crl_distribution_points(TWO))
     other = files.file("other.crl", make_crl(DevelopmentCa.create("Another CA"), CrlSpec([Entry(SERIAL)])))
     one = files.crl(Entry(SERIAL), name="one.crl", extensions=[idp(ONE)])
@@ -124,7 +124,7 @@ def test_of_several_crls_those_that_cover_the_certificate_decide(files: Files) -
     assert [checked["usable"] for checked in report["crls"]] == [False, True, True]
 
 
-def test_of_two_crls_of_one_scope_the_newer_decides(files: Files) -> None:
+def test_the_newer_of_two_crls_of_one_scope_decides(files: Files) -> None:
     old = files.crl(Entry(SERIAL, HOLD), name="old.crl", number=1)
     new = files.crl(name="new.crl", number=2)
 
@@ -145,11 +145,11 @@ def test_of_two_crls_of_one_scope_the_newer_decides(files: Files) -> None:
         ("tomorrow", 2),
     ],
 )
-def test_no_crl_of_today_is_usable_at_another_time(files: Files, at: str, code: int) -> None:
+def test_a_crl_is_usable_only_between_its_dates(files: Files, at: str, code: int) -> None:
     assert files.check(files.crl(), more=("--at", at)).exit_code == code
 
 
-def test_a_crl_without_end_is_good_to_the_end(files: Files) -> None:
+def test_a_crl_without_end_is_usable_at_the_last_date(files: Files) -> None:
     crl = files.crl(next_update=NO_END)
 
     assert files.check(crl).exit_code == 0
@@ -176,7 +176,7 @@ def test_a_certificate_that_cannot_be_on_these_crls_is_wrong_use(
 
 
 @pytest.mark.parametrize("content", [b"", b"<html></html>", bytes(1_000_000)])
-def test_what_is_no_crl_is_unusable(files: Files, content: bytes) -> None:
+def test_a_file_that_is_no_crl_is_unusable(files: Files, content: bytes) -> None:
     assert files.check(files.file("bad.crl", content)).exit_code == 3
 
 

@@ -1,4 +1,4 @@
-"""`jitr crl confirm`: a person confirms a mass revocation after a look at it."""
+"""`jitr crl confirm`: an operator confirms a mass revocation after a check."""
 
 import json
 from collections.abc import Iterator
@@ -91,7 +91,7 @@ def test_without_a_tripped_limit_there_is_nothing_to_confirm(harness: SweepHarne
         pytest.param(["--yes", "--json"], None, 0, '"confirmed": true', "REVOKED", id="yes in JSON"),
     ],
 )
-def test_only_a_yes_confirms_it(  # noqa: PLR0917  the columns of the table
+def test_only_the_answer_yes_confirms_the_revocation(  # noqa: PLR0917  the columns of the table
     harness: SweepHarness,
     listed: list[CertificateId],
     options: list[str],
@@ -160,7 +160,7 @@ def test_devices_backfilled_after_the_index_was_settled_are_named(harness: Sweep
     assert {each["certificate_id"] for each in found["devices"]} == set(devices)
 
 
-def test_an_index_that_is_not_kept_any_more_is_reported(
+def test_a_tripped_index_that_is_deleted_is_reported(
     harness: SweepHarness, listed: list[CertificateId]
 ) -> None:
     del listed

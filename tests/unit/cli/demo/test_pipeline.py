@@ -80,7 +80,7 @@ def recorded() -> DemoPipeline:
     return pipeline_with(iot=iot, dynamodb=dynamodb)
 
 
-def test_marks_are_what_is_on_record_of_the_devices_asked_for(recorded: DemoPipeline) -> None:
+def test_marks_are_read_for_the_given_devices_only(recorded: DemoPipeline) -> None:
     certificate_ids = [CertificateId(each) for each in (ACTIVE, PENDING, UNKNOWN)]
     assert set(recorded.marks(certificate_ids)) == {
         (ACTIVE, Mark.REGISTERED, CREATED.timestamp()),
@@ -90,7 +90,7 @@ def test_marks_are_what_is_on_record_of_the_devices_asked_for(recorded: DemoPipe
     }
 
 
-def test_statuses_are_of_every_certificate_under_the_ca(recorded: DemoPipeline) -> None:
+def test_statuses_are_read_for_every_certificate_of_the_ca(recorded: DemoPipeline) -> None:
     assert recorded.statuses() == {ACTIVE: "ACTIVE", "9" * 64: "INACTIVE"}
 
 
@@ -109,7 +109,7 @@ def published(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
     return versions
 
 
-def test_a_crl_is_uploaded_below_the_cas_prefix_and_waited_for(published: list[str | None]) -> None:
+def test_revoke_uploads_the_crl_and_waits_for_its_index(published: list[str | None]) -> None:
     s3 = FakeS3()
     pipeline = pipeline_with(s3=s3)
     device = CA.issue(DeviceSpec("sensor-1"))
@@ -123,7 +123,7 @@ def test_a_crl_is_uploaded_below_the_cas_prefix_and_waited_for(published: list[s
 
 
 @pytest.mark.usefixtures("published")
-def test_a_crl_of_which_no_index_is_made_is_an_error() -> None:
+def test_a_crl_without_an_index_in_time_is_an_error() -> None:
     pipeline = replace(pipeline_with(s3=FakeS3()), timeout=0.0)
     replaced = pipeline.revoke(CA.issue(DeviceSpec("sensor-1")), x509.ReasonFlags.key_compromise)
 

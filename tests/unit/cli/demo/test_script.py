@@ -1,4 +1,4 @@
-"""The scenes of the demonstration, with a broker and a pipeline that answer as each test defines."""
+"""The scenes of the demonstration, with a broker and a pipeline that each test defines."""
 
 import threading
 import time
@@ -126,7 +126,7 @@ class Harness:
                 script._admit([first, *others])
             case "listed":
                 script.admit([], first)
-                # Those of the empty fleet.
+                # The expectations of the empty fleet.
                 del script.demo.expectations[:4]
             case "refuse":
                 script.refuse()
@@ -144,7 +144,7 @@ def unmet(played: Script) -> list[str]:
     return [f"{each.claim}: {each.seen}" for each in played.demo.expectations if not each.met]
 
 
-def test_devices_that_are_admitted_reach_every_mark(harness: Harness) -> None:
+def test_admitted_devices_have_every_mark(harness: Harness) -> None:
     played = harness.play("admit", FakePipeline(), ADMITTED)
 
     demo = played.demo
@@ -168,7 +168,7 @@ def test_a_device_on_the_crl_is_refused(harness: Harness, status: str, state: St
     assert refused.reason == f"refused in the TLS handshake; the pipeline refuses it: {text}"
 
 
-def test_a_foreign_and_an_expired_device_are_refused_each_for_its_reason(harness: Harness) -> None:
+def test_foreign_and_expired_devices_are_refused_with_their_reasons(harness: Harness) -> None:
     pipeline = FakePipeline([], "PENDING_ACTIVATION", State.REFUSED, Reason.EXPIRED)
 
     played = harness.play("refuse", pipeline, REFUSED)
@@ -265,13 +265,13 @@ def test_an_active_device_is_refused_after_a_new_crl(harness: Harness) -> None:
         "a session that stays open",
     ],
 )
-def test_what_is_not_as_expected_is_reported(
+def test_an_unmet_expectation_is_reported(
     harness: Harness, scene: str, pipeline: FakePipeline, answers: Answers, expected: list[str]
 ) -> None:
     assert unmet(harness.play(scene, pipeline, answers)) == expected
 
 
-def test_a_device_of_several_that_is_refused_is_reported(harness: Harness) -> None:
+def test_one_refused_device_among_several_is_reported(harness: Harness) -> None:
     played = harness.play("admit", FakePipeline(known=["0", "1"]), ADMITTED, {"sensor-2": REFUSED})
 
     assert unmet(played) == [
@@ -282,14 +282,14 @@ def test_a_device_of_several_that_is_refused_is_reported(harness: Harness) -> No
     assert played.demo.all_published_after is None
 
 
-def test_an_active_device_that_is_not_admitted_again_is_an_error(harness: Harness) -> None:
+def test_an_active_device_that_is_refused_on_reconnect_is_an_error(harness: Harness) -> None:
     with pytest.raises(CliError, match="sensor-0, which is active, was not admitted again"):
         harness.play("revoke", FakePipeline(), CLOSED)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("fails", [False, True])
-def test_a_device_stops_after_a_number_of_refusals_and_its_failure_is_an_error(
+def test_a_device_stops_after_its_limit_of_refusals_and_errors_propagate(
     monkeypatch: pytest.MonkeyPatch, *, fails: bool
 ) -> None:
     def connect(device: Device, on_event: Any, stop: threading.Event) -> ConnectResult:

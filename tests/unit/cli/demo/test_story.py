@@ -1,4 +1,4 @@
-"""What becomes of the local cloud when something goes wrong: real MiniStack, a CDK that fails."""
+"""The local cloud is stopped after an error: real MiniStack, a CDK that fails."""
 
 import sys
 from pathlib import Path
@@ -26,7 +26,7 @@ def failing_cdk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("failing_cdk")
-def test_a_deployment_that_fails_ends_the_cloud_and_keeps_the_logs(tmp_path: Path) -> None:
+def test_a_failed_deployment_stops_the_local_cloud_and_keeps_the_logs(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
 
     with pytest.raises(CliError, match="no such thing"):
@@ -36,7 +36,7 @@ def test_a_deployment_that_fails_ends_the_cloud_and_keeps_the_logs(tmp_path: Pat
     assert (folder / "cdk.log").read_text() == "no such thing\n"
 
 
-def test_ctrl_c_at_the_first_line_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_ctrl_c_at_the_first_line_leaves_no_process_and_no_file(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
 
     def interrupt(line: str | None) -> None:
@@ -51,7 +51,7 @@ def test_ctrl_c_at_the_first_line_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("met", "left"), [(True, False), (False, True)])
-def test_the_logs_stay_only_where_an_expectation_was_not_met(
+def test_the_logs_are_kept_only_if_an_expectation_was_not_met(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, met: bool, left: bool
 ) -> None:
     def play(_lab: object, _ca: object, _deployment: object, _identities: object, demo: Demo) -> None:

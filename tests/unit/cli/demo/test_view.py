@@ -49,7 +49,7 @@ def test_an_unmet_expectation_is_shown_with_what_was_seen() -> None:
     assert "0 of 1 expectations met" in picture
 
 
-def test_what_is_under_way_is_shown_with_the_time_that_has_passed() -> None:
+def test_a_running_step_is_shown_with_its_elapsed_time() -> None:
     picture = drawn(
         Demo(
             preparation=[Step("stack deployed", "synthesizing", started_at=100.0)],
@@ -65,7 +65,7 @@ def test_what_is_under_way_is_shown_with_the_time_that_has_passed() -> None:
     assert "expectations" not in picture
 
 
-def test_a_terminal_without_unicode_gets_letters() -> None:
+def test_a_terminal_without_unicode_shows_letters() -> None:
     assert "ok local cloud" in drawn(finished_demo(), io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
 
 
@@ -98,14 +98,14 @@ def test_the_summary_has_every_expectation_and_whether_it_was_met() -> None:
     assert summary(finished_demo(met=False))[0] == "NOT MET: all went well (seen: a fire)"
 
 
-def test_an_unfinished_fleet_has_no_time_to_show() -> None:
+def test_the_summary_has_no_time_for_an_unfinished_fleet() -> None:
     demo = finished_demo()
     demo.devices.append(DeviceProgress("sensor-02", "1" * 64))
 
     assert summary(demo)[-1] == "1 of 1 expectations met; 20 s in all"
 
 
-def test_a_demo_succeeds_if_it_came_to_its_end_and_every_expectation_was_met() -> None:
+def test_a_demo_succeeds_if_it_is_complete_and_meets_every_expectation() -> None:
     assert not Demo(expectations=[Expectation("fine", met=True)]).succeeded
     assert finished_demo().succeeded
     assert not finished_demo(met=False).succeeded

@@ -198,7 +198,7 @@ def test_a_certificate_that_cannot_be_parsed_cannot_be_evaluated() -> None:
 
 
 @pytest.mark.parametrize("newest", [0, 199])
-def test_up_to_two_hundred_dead_letters_are_read_until_none_is_new(newest: int) -> None:
+def test_two_hundred_dead_letters_are_read_at_most(newest: int) -> None:
     letters = [{**dead_letter(), "MessageId": str(number), "Body": "{}"} for number in range(205)]
     letters[newest]["Body"] = dead_letter()["Body"]
     pages = [letters[start : start + 10] for start in range(0, 200, 10)]
@@ -224,7 +224,7 @@ ERROR = json.dumps({"level": "ERROR", "message": "deferred"})
         (("[1, 2] ERROR",), "[1, 2] ERROR"),
     ],
 )
-def test_the_last_error_of_the_log_is_shown_and_a_line_of_a_lower_level_is_none(
+def test_the_last_error_of_the_log_is_shown_and_lower_levels_are_ignored(
     lines: tuple[str, ...], evidence: str
 ) -> None:
     device = PENDING.but(waiting=3, log=tuple(enumerate(lines, 1)))
@@ -243,7 +243,7 @@ def test_the_last_error_of_the_log_is_shown_and_a_line_of_a_lower_level_is_none(
     ],
 )
 def test_the_fix_for_a_deleted_resource_is_revert_drift(device: Any) -> None:
-    """A plain deployment compares templates, and finds nothing to do."""
+    """A plain deployment compares templates only, and so changes nothing."""
     assert "cdk deploy --revert-drift" in device.diagnose().document["fix"]
 
 
@@ -288,7 +288,7 @@ def test_a_certificate_that_is_not_registered_has_no_connection() -> None:
     assert "iot:GetConnection" not in device.calls
 
 
-def test_an_older_botocore_without_the_call_is_reported() -> None:
+def test_a_botocore_without_get_connection_is_reported() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.delattr(type(FINE.session.client("iot-data")), "get_connection")
         answer = FINE.diagnose()
@@ -309,7 +309,7 @@ def test_an_older_botocore_without_the_call_is_reported() -> None:
         ((), {"SessionClientId": "{{thing_name}}"}, None, "sensor-7"),
     ],
 )
-def test_the_client_id_is_given_or_the_device_policys_or_the_common_name(
+def test_the_client_id_is_the_option_the_policys_or_the_common_name(
     arguments: tuple[str, ...], outputs: dict[str, str], row: dict[str, Any] | None, client_id: str
 ) -> None:
     used: list[str] = []

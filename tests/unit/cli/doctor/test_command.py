@@ -1,4 +1,4 @@
-"""`jitr doctor` as it is called: what it prints, and wrong use."""
+"""The command `jitr doctor`: its output, and wrong use."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def test_a_device_without_a_problem_can_connect() -> None:
     assert FINE.run().out.endswith("no problem was found: the device can connect  [already_fine]\n")
 
 
-def test_an_undetermined_conclusion_names_its_best_guess_and_the_missing_permissions() -> None:
+def test_an_undetermined_result_names_the_likely_cause_and_missing_permissions() -> None:
     result = UNSEEN.responding(iot_ListCACertificates=DENIED).run()
 
     *_, guess, fix, missing = result.out.splitlines()

@@ -85,7 +85,7 @@ def test_a_call_that_fails_is_reported_and_changes_no_other_check(
 
 
 def _less_specific(check: str) -> set[str]:
-    # A failed registration that cannot be read is no evidence; a verdict of now that cannot be read neither.
+    # An unreadable failed registration is no evidence; an unreadable current decision is no evidence either.
     return {"ca.registered": {"ca_not_registered"}}.get(check, set())
 
 
@@ -120,20 +120,20 @@ def test_a_missing_permission_makes_the_result_undetermined_and_is_named() -> No
     assert answer.document["missing_permissions"] == ["iot:DescribeCertificate"]
 
 
-def test_an_observed_cause_is_certain_even_if_other_checks_cannot_be_made() -> None:
+def test_an_observed_cause_is_certain_even_if_other_checks_are_unknown() -> None:
     answer = UNSEEN.but(ca=None).responding(dynamodb_GetItem=DENIED).diagnose()
 
     assert (answer.exit_code, answer.cause) == (1, Cause.CA_NOT_REGISTERED)
 
 
-def test_a_residual_cause_is_undetermined_while_a_check_cannot_be_made() -> None:
+def test_a_residual_cause_is_undetermined_if_a_check_is_unknown() -> None:
     answer = UNSEEN.responding(iot_ListCACertificates=DENIED).diagnose()
 
     assert (answer.exit_code, answer.cause) == (3, Cause.NEVER_CONNECTED)
     assert answer.document["fix"]
 
 
-def test_a_missing_check_does_not_matter_where_it_cannot_find_the_cause() -> None:
+def test_an_unknown_check_that_cannot_find_the_cause_is_ignored() -> None:
     answer = FINE.responding(iot_GetTopicRule=DENIED).diagnose()
 
     assert (answer.exit_code, answer.cause) == (0, Cause.ALREADY_FINE)

@@ -35,7 +35,7 @@ OLD = timedelta(days=-9)
 @pytest.mark.parametrize(
     ("cause", "device"),
     [
-        # A device that is not registered: what prevents the registration first.
+        # For an unregistered device, causes that prevent the registration come first.
         (Cause.EXPIRED, valid(OLD, OLD / 2).but(arguments=("--endpoint", "abc.iot.us-east-1.amazonaws.com"))),
         (Cause.EXPIRED, valid(OLD, OLD / 2).but(responses=NO_STACK)),
         (
@@ -60,7 +60,7 @@ OLD = timedelta(days=-9)
         (Cause.CRL_STALE, refused(Reason.CRL_STALE, **listing(next_update=OLD / 9), rule=None)),
         (Cause.RULE_SENDS_ELSEWHERE, PENDING.but(rule={"actions": [], "ruleDisabled": True})),
         (Cause.DEAD_LETTERED, PENDING.but(rule=None, dead_letters=[dead_letter()])),
-        # Predicted causes come after those, before the ones that are named for want of another.
+        # Predicted causes come after those, and before the causes that are named if there is no other.
         (Cause.RULE_MISSING, PENDING.but(rule=None, outputs=ALLOW_LIST, listed=False)),
         (Cause.NOT_LISTED, PENDING.but(outputs=ALLOW_LIST, listed=False)),
         # An active one: what it may do, its files, and last what the sweep is about to do.

@@ -63,7 +63,7 @@ class Callback:
         return connect(device)
 
     def events(self) -> list[Any]:
-        """What the function was given, from its log."""
+        """The events that the function received, from its log."""
         found = self.lab.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{self.function}")
         lines = [line for event in found["events"] for line in event["message"].splitlines()]
         return [json.loads(line.partition("EVENT ")[2]) for line in lines if "EVENT " in line]
@@ -105,7 +105,7 @@ def callback(lab: Lab, body: str, *, permitted: bool = True, **configuration: An
 ADMIT = 'return {"isAuthenticated": True}'
 
 
-def test_the_function_is_given_what_aws_documents_and_lets_the_device_pass(lab: Lab) -> None:
+def test_the_function_receives_the_documented_event_and_admits_the_device(lab: Lab) -> None:
     made = callback(lab, ADMIT)
     identity = active_device(lab)
 
@@ -133,7 +133,7 @@ def test_the_function_is_given_what_aws_documents_and_lets_the_device_pass(lab: 
         "import time; time.sleep(60)",
     ],
 )
-def test_any_answer_but_true_refuses_an_active_device(lab: Lab, body: str) -> None:
+def test_any_result_except_true_refuses_an_active_device(lab: Lab, body: str) -> None:
     made = callback(lab, body)
 
     assert made.connect(active_device(lab)).ending is not Ending.PUBLISHED
@@ -147,14 +147,14 @@ def test_a_function_that_aws_iot_may_not_invoke_refuses(lab: Lab) -> None:
     assert made.connect(active_device(lab)).ending is not Ending.PUBLISHED
 
 
-def test_the_accounts_own_endpoint_does_not_invoke_it(lab: Lab) -> None:
+def test_the_endpoint_of_the_account_does_not_invoke_the_function(lab: Lab) -> None:
     made = callback(lab, 'return {"isAuthenticated": False}')
 
     assert made.connect(active_device(lab), MQTT_HOST).ending is Ending.PUBLISHED
 
 
 def test_a_refused_device_is_not_registered_and_an_admitted_one_is(lab: Lab) -> None:
-    """Before the just-in-time registration, which a CONNECT to a domain configuration causes too."""
+    """The callback comes before the registration, which a CONNECT to a domain configuration causes, too."""
     refused, admitted = (CA.issue(DeviceSpec(f"new-{each}-{uuid4().hex[:8]}")) for each in range(2))
 
     callback(lab, 'return {"isAuthenticated": False}').connect(refused)

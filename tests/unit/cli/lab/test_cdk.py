@@ -1,4 +1,4 @@
-"""The CDK command line: found, run and ended, with stand-ins for it that are really run."""
+"""The CDK command line: found, run and ended, with executable stand-ins."""
 
 import json
 import os
@@ -57,7 +57,7 @@ def is_gone(pid: int) -> bool:
 
 @pytest.fixture
 def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A place with no checkout around it and no CDK command line on PATH."""
+    """A folder outside of a checkout, with no CDK command line on PATH."""
     place = tmp_path / "nowhere"
     place.mkdir()
     monkeypatch.chdir(place)
@@ -74,14 +74,12 @@ class TestFinding:
 
         assert package["devDependencies"]["aws-cdk"] == CDK_VERSION
 
-    def test_the_one_in_the_current_folder_is_run_on_the_virtual_environments_node(
-        self, nowhere: Path
-    ) -> None:
+    def test_the_cdk_in_the_current_folder_runs_on_node_of_the_environment(self, nowhere: Path) -> None:
         script = executable(nowhere / "node_modules/aws-cdk/bin/cdk", "")
 
         assert find_cdk() == Cdk((str(nowhere / "node-bin" / "node"), str(script)), {})
 
-    def test_from_anywhere_the_checkouts_own_is_found(
+    def test_the_cdk_of_the_checkout_is_found_from_any_folder(
         self, nowhere: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         script = executable(tmp_path / "checkout/node_modules/aws-cdk/bin/cdk", "")
@@ -89,7 +87,7 @@ class TestFinding:
 
         assert find_cdk().command == (str(nowhere / "node-bin" / "node"), str(script))
 
-    def test_one_on_the_search_path_is_taken_if_it_has_the_pinned_version(self, nowhere: Path) -> None:
+    def test_a_cdk_on_the_path_is_used_if_it_has_the_pinned_version(self, nowhere: Path) -> None:
         installed = executable(nowhere / "cdk", f"echo '{CDK_VERSION} (build abcdef0)'")
 
         assert find_cdk() == Cdk((str(installed),), {})
@@ -97,7 +95,7 @@ class TestFinding:
     @pytest.mark.parametrize(
         "answer", ["echo '3.0.0 (build 1)'", "echo '2.1000.0 (build 1)'", "exit 1", "exec sleep 60"]
     )
-    def test_one_without_the_pinned_version_is_passed_over_for_npx(
+    def test_npx_replaces_a_cdk_on_the_path_with_another_version(
         self, nowhere: Path, monkeypatch: pytest.MonkeyPatch, answer: str
     ) -> None:
         monkeypatch.setattr(cdk, "_VERSION_LIMIT", 0.5 if "sleep" in answer else LONGEST_WAIT)
@@ -122,7 +120,7 @@ class TestFinding:
         with pytest.raises(CliError, match=rf"{shown}.*npm install aws-cdk@.*registry"):
             find_cdk()
 
-    def test_npm_that_never_answers_is_given_up(self, nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_fetching_the_cdk_by_npm_times_out(self, nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(cdk, "_FETCH_LIMIT", 0.2)
         executable(nowhere / "node-bin" / "npx", "exec sleep 60")
 
@@ -130,7 +128,7 @@ class TestFinding:
             find_cdk()
 
     @pytest.mark.usefixtures("nowhere")
-    def test_without_npx_there_is_nothing_left_to_try(self) -> None:
+    def test_without_npx_there_is_an_error_with_the_remedy(self) -> None:
         with pytest.raises(CliError, match="nor npx is installed"):
             find_cdk()
 
@@ -159,9 +157,7 @@ class TestRunning:
             check=check,
         )
 
-    def test_arguments_environment_and_folder_arrive_and_each_line_is_logged_and_reported(
-        self, tmp_path: Path
-    ) -> None:
+    def test_the_command_has_its_arguments_and_each_line_is_logged(self, tmp_path: Path) -> None:
         lines: list[str] = []
         program = (
             "import os, sys; print(sys.argv[1:], os.environ['GIVEN'], os.environ['OWN'], os.getcwd()); "
@@ -186,12 +182,12 @@ class TestRunning:
         ],
         ids=["the app's last line", "no output"],
     )
-    def test_a_failure_has_its_reason(self, tmp_path: Path, program: str, reason: str) -> None:
+    def test_a_failed_command_has_its_reason(self, tmp_path: Path, program: str, reason: str) -> None:
         assert self.run(tmp_path, sys.executable, "-c", program) == reason
 
     @pytest.mark.parametrize("program", ["sleep 600 & echo $!; wait", "echo $$; exec sleep 600"])
     @pytest.mark.parametrize("error", [CliError, KeyboardInterrupt])
-    def test_an_error_of_the_check_ends_it_with_all_that_it_started(
+    def test_an_error_of_the_check_ends_the_command_and_its_children(
         self, tmp_path: Path, program: str, error: type[BaseException]
     ) -> None:
         started: list[int] = []
@@ -218,7 +214,7 @@ class TestRunning:
         with pytest.raises(CliError, match="enough"):
             self.run(tmp_path, "sh", "-c", "exec sleep 600 >&- 2>&-", check=check)
 
-    def test_it_ends_at_its_next_line_when_the_caller_was_killed(self, tmp_path: Path) -> None:
+    def test_the_command_ends_after_its_caller_was_killed(self, tmp_path: Path) -> None:
         log = tmp_path / "cdk.log"
         caller = subprocess.Popen([sys.executable, "-c", CALLER, str(log)])
         assert wait_until(lambda: log.is_file() and "\n" in log.read_text(), limit=LONGEST_WAIT)

@@ -74,7 +74,7 @@ def test_without_a_server_name_the_ca_certificate_must_be_presented(
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=lambda v: v.name)
-def test_a_resumed_session_counts_with_the_chain_that_it_began_with(
+def test_a_resumed_tls_session_keeps_the_chain_of_its_first_handshake(
     lab: Lab, version: ssl.TLSVersion
 ) -> None:
     client = Client(lab, None, version)
@@ -91,7 +91,7 @@ def test_the_log_says_why_a_device_is_refused(lab: Lab) -> None:
     assert "no server name (SNI), and not its CA certificate" in lab.files.ministack_log.read_text()
 
 
-def test_a_chain_is_complete_with_the_certificate_that_issued_the_first_one() -> None:
+def test_a_chain_is_complete_if_it_contains_the_issuer_of_the_first_one() -> None:
     identity = CA.issue(DeviceSpec("device"))
     leaf, ca, namesake = identity.certificate.der, CA.certificate.der, NAMESAKE.certificate.der
 

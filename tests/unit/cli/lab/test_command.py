@@ -118,7 +118,7 @@ def test_up_twice_keeps_the_local_cloud_and_the_development_ca_and_deploys_again
 
 
 @pytest.mark.usefixtures("cdk")
-def test_the_callers_ca_is_deployed_and_its_key_goes_to_the_local_secrets_manager_only(
+def test_a_given_ca_is_deployed_and_its_key_is_stored_only_in_the_secret(
     run: Run, directory: Path, tmp_path: Path
 ) -> None:
     certificate_file, key_file = DevelopmentCa.create("own").save(tmp_path / "own")
@@ -138,13 +138,13 @@ def test_the_callers_ca_is_deployed_and_its_key_goes_to_the_local_secrets_manage
 @pytest.mark.parametrize(
     ("given", "error"),
     [
-        (["--ca-cert", "own/ca.pem"], "takes both"),
-        (["--ca-key", "own/ca.key"], "takes both"),
+        (["--ca-cert", "own/ca.pem"], "needs both"),
+        (["--ca-key", "own/ca.key"], "needs both"),
         (["--ca-cert", "own/ca.pem", "--ca-key", "other/ca.key"], "is not the private key"),
     ],
     ids=["without the key", "without the certificate", "with another key"],
 )
-def test_half_a_ca_is_wrong_use_and_starts_nothing(
+def test_a_ca_without_its_key_is_wrong_use_and_starts_nothing(
     run: Run, directory: Path, tmp_path: Path, given: list[str], error: str
 ) -> None:
     for name in ("own", "other"):
@@ -184,7 +184,7 @@ def test_a_second_deployment_that_fails_leaves_the_local_cloud_running(
     assert Lab.find(directory) is not None
 
 
-def test_the_status_of_no_lab_is_no_and_its_environment_an_error(run: Run, directory: Path) -> None:
+def test_without_a_lab_status_exits_1_and_env_is_an_error(run: Run, directory: Path) -> None:
     status, environment = run("status"), run("env")
 
     assert status.exit_code == ExitCode.NO
@@ -196,7 +196,7 @@ def test_the_status_of_no_lab_is_no_and_its_environment_an_error(run: Run, direc
 
 
 @pytest.mark.usefixtures("cdk")
-def test_the_status_of_a_lab_that_does_not_answer_is_undetermined(
+def test_the_status_of_a_lab_that_does_not_respond_is_undetermined(
     run: Run, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run("up")
@@ -216,7 +216,7 @@ def test_the_status_of_a_lab_that_does_not_answer_is_undetermined(
 
 @pytest.mark.usefixtures("cdk")
 def test_down_ends_no_process_that_it_did_not_start(run: Run, directory: Path) -> None:
-    """The state names another process, as it would if the number were used again."""
+    """The state names another process, as if the system had reused the process id."""
     run("up")
     files = LabFiles(directory)
     process = Lab.attach(directory).ministack.process
@@ -265,7 +265,7 @@ def deploying(directory: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT], ids=str)
-def test_up_that_gets_a_signal_leaves_no_process(
+def test_up_that_receives_a_signal_leaves_no_process(
     deploying: subprocess.Popen[str], directory: Path, number: signal.Signals
 ) -> None:
     deploying.send_signal(number)
@@ -277,7 +277,7 @@ def test_up_that_gets_a_signal_leaves_no_process(
 
 
 @pytest.mark.usefixtures("cdk")
-def test_down_ends_what_a_killed_up_has_left_and_up_starts_anew(
+def test_down_ends_the_processes_of_a_killed_up_and_up_starts_again(
     deploying: subprocess.Popen[str], run: Run, directory: Path
 ) -> None:
     deploying.kill()
@@ -324,7 +324,7 @@ def test_down_ends_a_lab_whose_folder_was_removed_by_hand_or_whose_state_is_dama
 def test_a_local_cloud_that_ends_during_the_deployment_is_named_at_once(
     run: Run, directory: Path, cdk: Callable[[str], None]
 ) -> None:
-    """The stand-in for the CDK kills MiniStack and goes on for ten minutes, as the CDK does for one."""
+    """The stand-in for the CDK kills MiniStack and runs for ten minutes; the real CDK runs for one."""
     cdk(
         "import json, os, signal, time; "
         "state = json.load(open('../lab.json')); "

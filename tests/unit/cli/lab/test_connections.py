@@ -77,7 +77,7 @@ def test_a_deleted_connection_is_closed_and_the_disconnect_is_recorded(lab: Lab)
     assert (after["connected"], after["disconnectReason"]) == (False, "API_INITIATED_DISCONNECT")
 
 
-def test_neither_connected_nor_kept_is_not_found(lab: Lab) -> None:
+def test_an_unknown_client_id_is_not_found(lab: Lab) -> None:
     data = lab.client("iot-data")
     with connected(lab) as device:
         data.delete_connection(clientId=device.client_id)
@@ -89,7 +89,7 @@ def test_neither_connected_nor_kept_is_not_found(lab: Lab) -> None:
     assert code(again) == code(never) == ("ResourceNotFoundException", 404)
 
 
-def test_a_persistent_session_is_kept_unless_it_is_cleaned(lab: Lab) -> None:
+def test_a_persistent_session_is_kept_unless_clean_session_is_given(lab: Lab) -> None:
     data = lab.client("iot-data")
     with connected(lab, clean=False) as device:
         data.delete_connection(clientId=device.client_id)
@@ -156,7 +156,7 @@ def test_both_calls_take_a_permission_on_the_client(lab: Lab) -> None:
         assert device.closed.wait(LONGEST_WAIT)
 
 
-def test_an_invalid_client_id_is_refused_and_other_calls_are_ministacks(lab: Lab) -> None:
+def test_an_invalid_client_id_is_refused_and_ministack_serves_other_calls(lab: Lab) -> None:
     data = lab.client("iot-data")
 
     with pytest.raises(ClientError) as refused:

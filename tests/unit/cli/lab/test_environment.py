@@ -1,4 +1,4 @@
-"""What a child process of the lab gets of the caller's environment, and which Node it runs on."""
+"""The environment of a child process of the lab, and its version of Node."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ def output(*command: str | Path, environment: dict[str, str] | None = None) -> s
     return answer.stdout.strip()
 
 
-def test_nothing_of_the_callers_aws_or_of_ministacks_own_settings_reaches_a_child(
+def test_a_child_inherits_no_aws_or_ministack_settings(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     strangers = (
@@ -60,7 +60,7 @@ def test_a_child_keeps_temporary_files_in_the_labs_folder_and_runs_the_virtual_e
     assert output(node, "--version", environment=environment).startswith("v24.")
 
 
-def test_a_download_goes_through_the_callers_proxy_but_the_local_cloud_does_not(
+def test_a_download_uses_the_proxy_but_the_local_cloud_does_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")

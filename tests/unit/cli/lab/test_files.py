@@ -38,7 +38,7 @@ def test_an_empty_folder_becomes_a_lab_and_a_labs_folder_stays_one(files: LabFil
     assert files.cdk_log.read_text() == "kept"
 
 
-def test_a_folder_with_other_things_in_it_is_neither_used_nor_removed(files: LabFiles) -> None:
+def test_a_folder_with_other_files_is_neither_used_nor_removed(files: LabFiles) -> None:
     files.folder.mkdir()
     thesis = files.folder / "thesis.txt"
     thesis.write_text("years of work")
@@ -51,16 +51,14 @@ def test_a_folder_with_other_things_in_it_is_neither_used_nor_removed(files: Lab
     assert list(files.folder.iterdir()) == [thesis]
 
 
-def test_a_file_in_the_folders_place_is_refused(files: LabFiles) -> None:
+def test_a_file_in_place_of_the_folder_is_refused(files: LabFiles) -> None:
     files.folder.write_text("a file")
 
     with pytest.raises(WrongUseError):
         files.create()
 
 
-def test_a_removal_that_is_cut_off_leaves_a_labs_folder_and_the_next_leaves_nothing(
-    files: LabFiles, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_removal_can_be_repeated(files: LabFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     files.create()
     write_state(files.state, MINISTACK, None)
     (files.folder / "project").mkdir()
@@ -79,7 +77,7 @@ def test_a_removal_that_is_cut_off_leaves_a_labs_folder_and_the_next_leaves_noth
 
 
 @pytest.mark.parametrize("deployed", [None, DEPLOYED])
-def test_state_is_read_as_it_was_written_and_its_file_is_its_owners_alone(
+def test_state_is_read_as_written_and_its_file_is_readable_by_its_owner_only(
     files: LabFiles, deployed: DeployedStack | None
 ) -> None:
     files.create()

@@ -122,7 +122,7 @@ def test_a_secret_is_stored_and_replaced(lab: Lab) -> None:
     assert lab.client("secretsmanager").get_secret_value(SecretId="name")["SecretString"] == "second"
 
 
-def test_a_lab_that_was_stopped_is_not_found_and_at_the_end_of_a_block_nothing_is_left(
+def test_a_stopped_lab_is_not_found_and_the_context_manager_removes_it(
     tmp_path: Path,
 ) -> None:
     with Lab.start(tmp_path / "lab") as lab:
@@ -153,7 +153,7 @@ def test_a_lab_that_cannot_be_prepared_leaves_no_process(
     assert not started[0].ministack.process.is_running()
 
 
-def test_a_local_cloud_that_ends_while_it_is_used_is_named_as_the_cause(tmp_path: Path) -> None:
+def test_an_ended_local_cloud_is_named_as_the_cause_of_an_error(tmp_path: Path) -> None:
     with Lab.start(tmp_path / "lab", owner=this_process()) as lab:
         psutil.Process(lab.ministack.process.pid).kill()
 
@@ -161,12 +161,12 @@ def test_a_local_cloud_that_ends_while_it_is_used_is_named_as_the_cause(tmp_path
             lab.put_secret("name", "value")
 
 
-def test_an_error_with_the_local_cloud_running_is_not_blamed_on_it(lab: Lab) -> None:
+def test_an_error_while_the_local_cloud_runs_propagates_unchanged(lab: Lab) -> None:
     with pytest.raises(ValueError, match="of its own"), lab.needed():
         raise ValueError("of its own")
 
 
-def test_a_lab_with_an_owner_does_not_outlive_it_even_if_that_is_killed(tmp_path: Path) -> None:
+def test_a_lab_with_an_owner_ends_even_if_its_owner_is_killed(tmp_path: Path) -> None:
     program = (
         "import sys, time; from pathlib import Path; from iot_jitr_cli.lab.lab import Lab; "
         "from iot_jitr_cli.lab.process import this_process; "

@@ -1,4 +1,4 @@
-"""The event loop that MiniStack runs on opens nothing but loopback."""
+"""The event loop of MiniStack opens only loopback sockets."""
 
 import asyncio
 import socket
@@ -44,9 +44,7 @@ def test_a_server_for_any_interface_listens_on_loopback(host: str | None) -> Non
 
 
 @pytest.mark.parametrize("handed_over", [True, False])
-def test_a_server_gets_the_socket_that_was_handed_over_for_its_port_or_keeps_its_own(
-    *, handed_over: bool
-) -> None:
+def test_a_server_uses_the_socket_that_is_passed_for_its_port(*, handed_over: bool) -> None:
     place = loopback_socket()
     port = place.getsockname()[1]
     options = {"host": "0.0.0.0", "port": port} if handed_over else {"sock": place}

@@ -1,4 +1,4 @@
-"""MiniStack as the lab starts it: really started."""
+"""A real MiniStack, started by the lab."""
 
 import contextlib
 import sys
@@ -58,7 +58,7 @@ def ministack(tmp_path_factory: pytest.TempPathFactory, ports: tuple[int, int]) 
         yield running
 
 
-def test_it_listens_on_the_chosen_ports_of_loopback_and_on_nothing_else(
+def test_ministack_listens_only_on_the_chosen_loopback_ports(
     ministack: MiniStack, ports: tuple[int, int]
 ) -> None:
     family = [
@@ -88,20 +88,20 @@ def test_iam_is_enforced_and_the_secret_key_is_not_in_the_representation(minista
         user.client("iot", endpoint_url=ministack.url).list_things()
 
 
-def test_its_client_ignores_the_callers_aws_configuration(
+def test_the_client_ignores_the_aws_configuration_of_the_caller(
     ministack: MiniStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_PROFILE", "no-such-profile")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://203.0.113.1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
 
-    # Another session than that of the tests before.
+    # Another boto3 session than in the tests before.
     identity = replace(ministack, mqtt_port=0).session.client("sts").get_caller_identity()
 
     assert identity["Arn"] == "arn:aws:iam::000000000000:root"
 
 
-def test_two_run_side_by_side_and_one_does_not_take_the_others_credentials(
+def test_two_ministacks_run_in_parallel_with_different_credentials(
     ministack: MiniStack, tmp_path: Path
 ) -> None:
     with started(tmp_path / "b") as other:
@@ -111,7 +111,7 @@ def test_two_run_side_by_side_and_one_does_not_take_the_others_credentials(
             crossed.session.client("sts").get_caller_identity()
 
 
-def test_nothing_of_the_callers_environment_reaches_it(ministack: MiniStack) -> None:
+def test_ministack_inherits_no_variable_of_the_caller(ministack: MiniStack) -> None:
     assert "the caller's" not in psutil.Process(ministack.process.pid).environ().values()
 
 
@@ -178,12 +178,12 @@ def test_an_interruption_while_it_starts_leaves_no_process(
     assert processes_in(files.folder) == []
 
 
-def test_its_pages_are_read_and_an_unknown_one_is_an_error(ministack: MiniStack) -> None:
+def test_the_pages_of_ministack_are_read_and_an_unknown_one_is_an_error(ministack: MiniStack) -> None:
     assert ministack.fetch("/_ministack/iot/ca.pem").startswith(b"-----BEGIN CERTIFICATE-----")
     with pytest.raises(UnreachableError, match="404"):
         ministack.fetch("/_ministack/no-such-page")
 
 
-def test_a_gateway_that_does_not_answer_is_an_error_with_a_remedy() -> None:
+def test_a_gateway_that_does_not_respond_is_an_error_with_a_remedy() -> None:
     with reserved_port() as port, pytest.raises(UnreachableError, match="jitr lab down"):
         MiniStack(ProcessIdentity(1, 0.0), port, 1, "key", "secret").health()

@@ -73,7 +73,7 @@ def test_a_running_process_is_recognised_and_an_ended_one_is_not(start: Start, t
     assert not stop_processes(tmp_path)
 
 
-def test_processes_of_another_lab_and_of_no_lab_go_on(start: Start, tmp_path: Path) -> None:
+def test_processes_of_another_lab_and_of_no_lab_continue(start: Start, tmp_path: Path) -> None:
     ours = start(SLEEP)
     others = [start(SLEEP, **{LAB_FOLDER: value}) for value in ("", f"{tmp_path}/", f"{tmp_path}-2")]
     try:
@@ -86,7 +86,7 @@ def test_processes_of_another_lab_and_of_no_lab_go_on(start: Start, tmp_path: Pa
             psutil.Process(other.pid).kill()
 
 
-def test_a_process_that_is_spared_goes_on_with_its_children(start: Start, tmp_path: Path) -> None:
+def test_an_excluded_process_and_its_children_continue(start: Start, tmp_path: Path) -> None:
     spared = start(f"import subprocess, sys; subprocess.run([sys.executable, '-c', {SLEEP!r}])")
     assert wait_until(lambda: psutil.Process(spared.pid).children(), limit=LONGEST_WAIT)
     other = start(SLEEP)

@@ -39,7 +39,7 @@ def test_the_local_cloud_has_no_log_of_aws_iot(tmp_path: Path) -> None:
     assert context == {"account_logging": "none", "removal": "destroy"}
 
 
-def test_the_app_runs_in_this_very_interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_app_runs_in_the_current_interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/with space/python")
 
     write_project(tmp_path, {})

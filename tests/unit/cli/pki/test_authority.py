@@ -60,7 +60,7 @@ def test_a_ca_can_be_registered_and_its_devices_are_verified_by_an_independent_v
     ]
 
 
-def test_a_device_certificate_is_a_tls_clients_and_points_at_its_ca() -> None:
+def test_a_device_certificate_is_for_tls_clients_and_names_the_key_of_its_ca() -> None:
     extensions = device().certificate.x509.extensions
 
     assert not extensions.get_extension_for_class(x509.BasicConstraints).value.ca
@@ -96,7 +96,7 @@ def test_the_given_serial_number_is_used(serial: int) -> None:
     assert ca().issue(DeviceSpec("s", serial_number=serial)).certificate.x509.serial_number == serial
 
 
-def test_a_certificate_has_no_or_several_common_names_as_given() -> None:
+def test_a_certificate_may_have_no_or_several_common_names() -> None:
     without, again = (ca().issue(DeviceSpec(None)).certificate for _ in range(2))
     several = ca().issue(DeviceSpec("first", more_common_names=("second", "third"))).certificate
 
@@ -131,7 +131,7 @@ def test_a_saved_ca_is_loaded_from_pem_or_der_and_only_its_owner_may_read_the_ke
 
 
 @pytest.mark.parametrize("name", ["ca.pem", "ca.key"])
-def test_saving_overwrites_nothing_and_writes_nothing_if_one_file_is_there(tmp_path: Path, name: str) -> None:
+def test_save_writes_no_file_if_one_of_them_exists(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("precious")
 
     with pytest.raises(WrongUseError, match=name):

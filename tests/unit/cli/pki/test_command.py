@@ -48,7 +48,7 @@ def test_device_is_signed_by_the_ca_in_the_directory(ca_directory: Path) -> None
     assert Path(answer.json["chain"]) == ca_directory / "devices" / "sensor-1.chain.pem"
 
 
-def test_what_comes_next_can_be_run_as_it_is_printed(tmp_path: Path) -> None:
+def test_the_printed_next_command_can_be_run(tmp_path: Path) -> None:
     folder = tmp_path / "my plant"
 
     hint = run_jitr("pki", "ca", folder).out.partition("next: jitr ")[2]
@@ -73,7 +73,7 @@ def test_a_common_name_that_would_be_refused_is_explained_and_not_signed(
     assert not (ca_directory / "devices").exists()
 
 
-def test_such_a_common_name_is_signed_with_any_name(ca_directory: Path) -> None:
+def test_any_name_allows_an_unusable_common_name(ca_directory: Path) -> None:
     answer = run_jitr("pki", "device", ca_directory, "a/b", "--any-name", "--json")
 
     assert Path(answer.json["key"]) == ca_directory / "devices" / "a%2Fb.key"

@@ -29,7 +29,7 @@ def test_the_chain_file_has_the_device_certificate_then_its_cas(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("name", ["sensor-1.key", "sensor-1.pem", "sensor-1.chain.pem"])
-def test_nothing_is_overwritten_and_nothing_written_if_one_file_is_there(tmp_path: Path, name: str) -> None:
+def test_no_file_is_written_if_one_of_them_exists(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("precious")
 
     with pytest.raises(WrongUseError, match=name):
@@ -57,7 +57,7 @@ def test_the_files_have_the_callers_name_or_one_without_a_common_name(tmp_path: 
 
 
 @given(st.text(min_size=1, max_size=20))
-def test_no_name_is_a_path_out_of_the_directory(name: str) -> None:
+def test_every_file_name_is_inside_the_directory(name: str) -> None:
     directory = Path("/nowhere")
 
     files = DeviceIdentity(device().certificate, device().key, ca().certificate).files(directory, name)

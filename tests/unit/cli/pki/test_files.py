@@ -11,7 +11,7 @@ from iot_jitr_cli.pki.files import replace_private, replace_public
 
 
 @pytest.mark.parametrize(("replace", "mode"), [(replace_private, 0o600), (replace_public, 0o644)])
-def test_a_file_is_replaced_by_one_that_the_right_users_may_read(
+def test_a_replaced_file_has_the_right_mode(
     tmp_path: Path, replace: Callable[[Path, bytes], None], mode: int
 ) -> None:
     path = tmp_path / "page.html"
@@ -25,7 +25,7 @@ def test_a_file_is_replaced_by_one_that_the_right_users_may_read(
     assert [*tmp_path.iterdir()] == [path]
 
 
-def test_a_link_stays_and_its_file_is_replaced(tmp_path: Path) -> None:
+def test_replacing_a_link_replaces_its_target(tmp_path: Path) -> None:
     target, link = tmp_path / "target", tmp_path / "link"
     target.write_text("old")
     link.symlink_to(target)
@@ -36,7 +36,7 @@ def test_a_link_stays_and_its_file_is_replaced(tmp_path: Path) -> None:
     assert target.read_text() == "new"
 
 
-def test_what_is_no_file_is_left_as_it_is(tmp_path: Path) -> None:
+def test_a_special_file_is_refused_and_not_changed(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
 
@@ -46,7 +46,7 @@ def test_what_is_no_file_is_left_as_it_is(tmp_path: Path) -> None:
     assert pipe.is_fifo()
 
 
-def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "page.html"
     path.write_text("old")
 

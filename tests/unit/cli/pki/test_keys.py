@@ -20,7 +20,7 @@ from iot_jitr_runtime.ca_registration.verification import signature_hash
         (KeyKind.RSA_4096, 4096, "sha256"),
     ],
 )
-def test_each_kind_is_of_its_curve_or_size_and_signs_with_a_hash_as_strong(
+def test_each_kind_has_its_curve_or_size_and_a_hash_of_the_same_strength(
     kind: KeyKind, of: str | int, digest: str
 ) -> None:
     key = kind.generate()
@@ -51,7 +51,7 @@ def test_an_encrypted_key_is_refused_with_the_way_to_decrypt_it() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"certainly not a key", b"-----BEGIN PRIVATE KEY-----\nAAAA\n"])
-def test_what_is_no_key_is_refused_without_quoting_it(data: bytes) -> None:
+def test_a_file_that_is_no_key_is_refused_without_quoting_it(data: bytes) -> None:
     with pytest.raises(UnreadableKeyError, match=r"^not a private key: expected PEM or DER, EC or RSA$"):
         load_key(data)
 

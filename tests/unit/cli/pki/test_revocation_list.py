@@ -17,7 +17,7 @@ from iot_jitr_runtime.revocation.entries import entries
 from iot_jitr_runtime.revocation.verification import check_time, verify
 
 
-class Desk:
+class CaFolder:
     """A folder with a CA in it."""
 
     def __init__(self, folder: Path) -> None:
@@ -43,68 +43,68 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
+def ca_folder(tmp_path: Path) -> CaFolder:
+    return CaFolder(tmp_path)
 
 
 def listed(crl: Crl) -> dict[int, str]:
     return {int.from_bytes(serial, "big"): reason.label for serial, reason in entries(crl)}
 
 
-def test_the_first_list_is_empty_and_has_number_1(desk: Desk) -> None:
-    crl = desk.signed()
+def test_the_first_list_is_empty_and_has_number_1(ca_folder: CaFolder) -> None:
+    crl = ca_folder.signed()
 
     assert (crl.number, listed(crl)) == (1, {})
     assert crl.next_update - crl.this_update == timedelta(days=7)
 
 
-def test_each_list_continues_the_one_before(desk: Desk) -> None:
-    desk.signed("--revoke", "a1", "--reason", "keyCompromise")
-    crl = desk.signed("--revoke", "0xB2", "--revoke", "0C:03")
+def test_each_list_contains_the_entries_of_the_list_before(ca_folder: CaFolder) -> None:
+    ca_folder.signed("--revoke", "a1", "--reason", "keyCompromise")
+    crl = ca_folder.signed("--revoke", "0xB2", "--revoke", "0C:03")
 
     assert crl.number == 2
     assert listed(crl) == {0xA1: "keyCompromise", 0xB2: "unspecified", 0xC03: "unspecified"}
 
 
-def test_a_certificate_is_revoked_by_its_file(desk: Desk) -> None:
-    identity = desk.ca.issue(DeviceSpec("device", serial_number=77))
-    files = identity.save(desk.folder / "devices")
+def test_a_certificate_is_revoked_by_its_file(ca_folder: CaFolder) -> None:
+    identity = ca_folder.ca.issue(DeviceSpec("device", serial_number=77))
+    files = identity.save(ca_folder.folder / "devices")
 
-    assert listed(desk.signed("--revoke", str(files.certificate))) == {77: "unspecified"}
-
-
-def test_a_hold_can_be_released(desk: Desk) -> None:
-    assert listed(desk.signed("--revoke", "5", "--reason", "certificateHold")) == {5: "certificateHold"}
-
-    assert listed(desk.signed("--release", "5")) == {}
+    assert listed(ca_folder.signed("--revoke", str(files.certificate))) == {77: "unspecified"}
 
 
-def test_a_hold_can_become_a_revocation_but_not_the_other_way(desk: Desk) -> None:
-    desk.signed("--revoke", "5", "--reason", "certificateHold")
-    assert listed(desk.signed("--revoke", "5", "--reason", "keyCompromise")) == {5: "keyCompromise"}
+def test_a_hold_can_be_released(ca_folder: CaFolder) -> None:
+    assert listed(ca_folder.signed("--revoke", "5", "--reason", "certificateHold")) == {5: "certificateHold"}
 
-    assert listed(desk.signed("--revoke", "5", "--reason", "certificateHold")) == {5: "keyCompromise"}
+    assert listed(ca_folder.signed("--release", "5")) == {}
+
+
+def test_a_hold_can_become_a_revocation_but_a_revocation_stays(ca_folder: CaFolder) -> None:
+    ca_folder.signed("--revoke", "5", "--reason", "certificateHold")
+    assert listed(ca_folder.signed("--revoke", "5", "--reason", "keyCompromise")) == {5: "keyCompromise"}
+
+    assert listed(ca_folder.signed("--revoke", "5", "--reason", "certificateHold")) == {5: "keyCompromise"}
 
 
 @pytest.mark.parametrize("serial", ["5", "6"])
-def test_only_a_hold_can_be_released(desk: Desk, serial: str) -> None:
-    desk.signed("--revoke", "5")
+def test_only_a_hold_can_be_released(ca_folder: CaFolder, serial: str) -> None:
+    ca_folder.signed("--revoke", "5")
 
-    assert "only a certificate on hold" in desk.refused("--release", serial)
-
-
-def test_entries_keep_the_moment_of_their_revocation(desk: Desk) -> None:
-    first = [entry.revocation_date_utc for entry in desk.signed("--revoke", "5").parsed]
-
-    assert [entry.revocation_date_utc for entry in desk.signed().parsed] == first
+    assert "only a certificate on hold" in ca_folder.refused("--release", serial)
 
 
-def test_a_partition_has_its_own_file_and_distribution_point(desk: Desk) -> None:
-    crl = desk.signed(
+def test_entries_keep_their_revocation_date(ca_folder: CaFolder) -> None:
+    first = [entry.revocation_date_utc for entry in ca_folder.signed("--revoke", "5").parsed]
+
+    assert [entry.revocation_date_utc for entry in ca_folder.signed().parsed] == first
+
+
+def test_a_partition_has_its_own_file_and_distribution_point(ca_folder: CaFolder) -> None:
+    crl = ca_folder.signed(
         "--partition",
         "http://crl.example/1",
         "--out",
-        str(desk.folder / "1.crl"),
+        str(ca_folder.folder / "1.crl"),
         "--hours",
         "1",
         file="1.crl",
@@ -112,38 +112,38 @@ def test_a_partition_has_its_own_file_and_distribution_point(desk: Desk) -> None
 
     assert crl.scope.points == {"http://crl.example/1"}
     assert crl.next_update - crl.this_update == timedelta(hours=1)
-    assert not (desk.folder / "ca.crl").exists()
+    assert not (ca_folder.folder / "ca.crl").exists()
 
 
 def test_an_rsa_ca_signs_lists_as_well(tmp_path: Path) -> None:
-    desk = Desk(tmp_path / "first")
-    desk.ca = DevelopmentCa.create(key=KeyKind.RSA_2048)
-    desk.folder = tmp_path / "rsa"
-    desk.ca.save(desk.folder)
+    ca_folder = CaFolder(tmp_path / "first")
+    ca_folder.ca = DevelopmentCa.create(key=KeyKind.RSA_2048)
+    ca_folder.folder = tmp_path / "rsa"
+    ca_folder.ca.save(ca_folder.folder)
 
-    assert desk.signed("--revoke", "5").number == 1
+    assert ca_folder.signed("--revoke", "5").number == 1
 
 
 @pytest.mark.parametrize("text", ["nothing", "-5", "0", ""])
-def test_what_is_no_serial_number_is_refused(desk: Desk, text: str) -> None:
-    assert f"'{text}' is " in desk.refused("--revoke", text)
+def test_an_invalid_serial_number_is_refused(ca_folder: CaFolder, text: str) -> None:
+    assert f"'{text}' is " in ca_folder.refused("--revoke", text)
 
 
-def test_a_certificate_of_another_ca_is_refused(desk: Desk, tmp_path: Path) -> None:
+def test_a_certificate_of_another_ca_is_refused(ca_folder: CaFolder, tmp_path: Path) -> None:
     foreign = DevelopmentCa.create().issue(DeviceSpec("foreign")).save(tmp_path / "foreign")
 
-    assert "is not of this CA" in desk.refused("--revoke", str(foreign.certificate))
+    assert "is not of this CA" in ca_folder.refused("--revoke", str(foreign.certificate))
 
 
-def test_a_file_that_is_not_this_cas_list_is_never_overwritten(desk: Desk) -> None:
-    path = desk.folder / "ca.crl"
+def test_a_file_that_is_no_list_of_this_ca_is_never_overwritten(ca_folder: CaFolder) -> None:
+    path = ca_folder.folder / "ca.crl"
     path.write_text("precious")
 
-    assert f"{path} is no revocation list of this CA" in desk.refused()
+    assert f"{path} is no revocation list of this CA" in ca_folder.refused()
     assert path.read_text() == "precious"
 
 
-def test_the_result_is_available_as_json(desk: Desk) -> None:
-    answer: dict[str, Any] = json.loads(desk.crl("--revoke", "5", "--json").stdout)
+def test_the_result_is_available_as_json(ca_folder: CaFolder) -> None:
+    answer: dict[str, Any] = json.loads(ca_folder.crl("--revoke", "5", "--json").stdout)
 
-    assert answer == {"crl": str(desk.folder / "ca.crl"), "number": 1, "entries": 1}
+    assert answer == {"crl": str(ca_folder.folder / "ca.crl"), "number": 1, "entries": 1}

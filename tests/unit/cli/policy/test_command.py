@@ -30,7 +30,7 @@ def statement(action: str, resource: str, **more: str) -> dict[str, Any]:
 
 
 def access(policy: Path, *arguments: object, whose: str | None = None) -> dict[tuple[str, str], str]:
-    """Action and resource → access, of all that is evaluated, or of one owner's."""
+    """Action and resource → access, for all evaluated resources or those of one owner."""
     found = run(policy, "--json", *arguments).json["access"]
     return {
         (each["action"].removeprefix("iot:"), each["resource"]): each["access"]
@@ -51,9 +51,7 @@ def templates(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.mark.parametrize("name", ["shared", "per_device"])
-def test_our_own_templates_allow_a_device_its_topics_and_nothing_of_its_neighbours(
-    templates: Path, name: str
-) -> None:
+def test_our_templates_allow_no_access_to_other_devices(templates: Path, name: str) -> None:
     result = run(templates / f"{name}.json")
 
     assert result.exit_code == 0
@@ -62,7 +60,7 @@ def test_our_own_templates_allow_a_device_its_topics_and_nothing_of_its_neighbou
 
 
 @pytest.mark.parametrize("option", ["shadow", "jobs"])
-def test_the_options_allow_the_devices_own_thing_only(templates: Path, option: str) -> None:
+def test_the_optional_templates_allow_only_the_thing_of_the_device(templates: Path, option: str) -> None:
     result = run(templates / f"{option}.json", "--thing", "sensor-7")
     own = access(templates / f"{option}.json", "--thing", "sensor-7", whose="own")
 
@@ -143,7 +141,7 @@ def test_a_policy_bound_to_the_common_name_allows_no_access_to_a_neighbour(tmp_p
     }
 
 
-def test_a_resource_that_names_no_device_belongs_to_everyone(tmp_path: Path) -> None:
+def test_a_resource_that_names_no_device_is_shown_as_shared_by_all(tmp_path: Path) -> None:
     policy = written(tmp_path, statement("iot:Receive", "topic/broadcast"))
 
     assert access(policy, whose="everyone") == {("Receive", "topic/broadcast"): "allowed"}
@@ -168,7 +166,7 @@ def test_a_variable_of_a_thing_is_evaluated_only_for_a_device_with_a_thing(tmp_p
     ],
     ids=["a denial", "no ARN", "an escaped wildcard is an ordinary character"],
 )
-def test_what_a_statement_allows_is_evaluated(
+def test_each_allowed_resource_is_evaluated(
     tmp_path: Path, changes: dict[str, str], resource: str, *, evaluated: bool
 ) -> None:
     policy = written(tmp_path, statement("iot:Publish", "topic/f/x") | changes)
@@ -221,7 +219,7 @@ def test_text_that_is_not_a_policy_is_reported_with_its_line(tmp_path: Path) -> 
     assert as_json["ok"] is False
 
 
-def test_an_unknown_placeholder_is_a_finding_not_a_crash(tmp_path: Path) -> None:
+def test_an_unknown_placeholder_is_a_finding(tmp_path: Path) -> None:
     result = run(written(tmp_path, statement("iot:Publish", "topic/{{subject}}/x")))
 
     assert result.exit_code == 1

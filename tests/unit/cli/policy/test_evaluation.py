@@ -1,4 +1,4 @@
-"""What a policy allows, compared with the evaluator of the local cloud, which is not ours."""
+"""Evaluation of policies, compared with the independent evaluator of the local cloud."""
 
 import json
 from typing import Any
@@ -46,11 +46,11 @@ def topic(name: str) -> dict[str, str]:
     return {"Resource": f"{ARN}topic/{name}"}
 
 
-def test_nothing_is_allowed_that_no_statement_allows() -> None:
+def test_access_without_an_allowing_statement_is_not_allowed() -> None:
     assert decide([], SEVEN, "iot:Publish", Resource("topic", "x")).access is Access.NOT_ALLOWED
 
 
-def test_a_denial_beats_an_allowance_in_any_order_and_across_policies() -> None:
+def test_a_deny_overrides_an_allow_in_any_order_and_across_policies() -> None:
     allow, deny = {"Sid": "Yes"}, {"Sid": "No", "Effect": "Deny"}
 
     for policies in ([document(allow, deny)], [document(deny, allow)], [document(deny), document(allow)]):
@@ -85,7 +85,7 @@ def test_names_match_with_variables_replaced_and_policy_wildcards_only(name: str
     assert access(topic(name)) is expected
 
 
-def test_a_variable_brings_no_wildcard_with_it() -> None:
+def test_a_wildcard_in_the_value_of_a_variable_has_no_effect() -> None:
     hostile = Session("sensor-7", "*", None)
 
     assert access(topic("devices/${iot:Certificate.Subject.CommonName}/x"), session=hostile) is (
@@ -94,7 +94,7 @@ def test_a_variable_brings_no_wildcard_with_it() -> None:
 
 
 @pytest.mark.parametrize("character", "*$+?#")
-def test_aws_does_not_replace_a_variable_whose_value_has_such_a_character(character: str) -> None:
+def test_a_variable_with_an_unsupported_character_is_not_replaced(character: str) -> None:
     name = f"a{character}"
     session = Session("a", name, None)
 
@@ -156,7 +156,7 @@ CONDITIONS: dict[str, tuple[str, str, str | list[str], str | None, Access]] = {
 @pytest.mark.parametrize(
     ("operator", "key", "values", "thing", "expected"), CONDITIONS.values(), ids=CONDITIONS.keys()
 )
-def test_conditions_decide_where_their_value_is_known(
+def test_conditions_are_evaluated_if_their_value_is_known(
     operator: str, key: str, values: str | list[str], thing: str | None, expected: Access
 ) -> None:
     session = Session("sensor-7", "sensor-7", thing)
@@ -170,14 +170,14 @@ def test_all_conditions_must_hold() -> None:
     assert access({"Condition": {"IpAddress": unknown, "StringEquals": failing}}) is Access.NOT_ALLOWED
 
 
-def test_an_allowance_under_a_denial_that_may_apply_depends() -> None:
+def test_access_depends_if_a_conditional_deny_may_apply() -> None:
     maybe = {"Effect": "Deny", "Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}}
 
     assert access({}, maybe) is Access.DEPENDS
     assert access(maybe) is Access.NOT_ALLOWED
 
 
-def test_a_session_takes_its_values_from_the_certificate() -> None:
+def test_a_session_has_the_values_of_the_certificate() -> None:
     session = Session.of(device_certificate("sensor-7", serial_number=0xA1B), "sensor-7")
 
     assert session == SEVEN

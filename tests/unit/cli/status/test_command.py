@@ -117,7 +117,7 @@ def test_decisions_are_counted_by_outcome_and_reason_and_the_rate_is_that_of_fiv
         (HEALTHY.responding(lambda_GetFunctionConfiguration=DENIED), None),
     ],
 )
-def test_the_configured_rate_is_the_activators(account: DiagnosedDevice, quota: float | None) -> None:
+def test_the_rate_is_read_from_the_activator(account: DiagnosedDevice, quota: float | None) -> None:
     assert status(account)["quota_per_second"] == quota
 
 
@@ -234,7 +234,7 @@ def unprocessed(parameters: Any) -> dict[str, Any]:
         (HEALTHY.but(outputs={"MetricsNamespace": None}), "decisions", "deploy it again", None),
     ],
 )
-def test_a_part_that_cannot_be_read_costs_only_itself(
+def test_an_unreadable_part_does_not_affect_the_others(
     account: DiagnosedDevice, part: str, why: str, permission: str | None
 ) -> None:
     document = status(account)
@@ -244,7 +244,7 @@ def test_a_part_that_cannot_be_read_costs_only_itself(
     assert [name for name, value in document.items() if isinstance(value, dict) and "why" in value] == [part]
 
 
-def test_without_a_stack_nothing_is_read() -> None:
+def test_status_of_a_missing_stack_is_an_error() -> None:
     missing = Refusal("ValidationError", "Stack x does not exist")
     result = HEALTHY.responding(cloudformation_DescribeStacks=missing).jitr("status", "--stack", "x")
 
@@ -266,7 +266,7 @@ def test_without_a_stack_nothing_is_read() -> None:
     ],
 )
 @pytest.mark.parametrize("page", [False, True], ids=["", "page"])
-def test_it_exits_0_or_1_for_an_alarm_or_3_for_a_part_that_cannot_be_read(
+def test_status_exits_1_for_an_alarm_and_3_for_an_unreadable_part(
     tmp_path: Path, account: DiagnosedDevice, exit_code: int, *, page: bool
 ) -> None:
     result = account.jitr("status", *(["--html", tmp_path / "page"] if page else []))
@@ -288,7 +288,7 @@ def test_the_page_exits_3_where_the_last_day_cannot_be_read(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("more", [[], ["--json"], ["--html", "page"]])
-def test_a_live_view_is_for_terminals(more: list[str]) -> None:
+def test_a_live_view_requires_a_terminal(more: list[str]) -> None:
     result = HEALTHY.jitr("status", "--watch", *more)
 
     assert result.exit_code == 2
@@ -319,7 +319,7 @@ def test_the_live_view_is_refreshed_until_it_is_interrupted(
     ("rows", "printed"),
     [((), "7 certificates\n"), (("--rows", "5"), "5 certificates, not all: see --rows\n")],
 )
-def test_a_page_is_written_for_its_owner(tmp_path: Path, rows: tuple[str, ...], printed: str) -> None:
+def test_a_page_is_readable_by_its_owner_only(tmp_path: Path, rows: tuple[str, ...], printed: str) -> None:
     file = tmp_path / "fleet.html"
     account = HEALTHY.but(fleet=[ledger_row(number, state="activated", inFleet=True) for number in range(7)])
 
@@ -338,7 +338,7 @@ def test_the_page_can_be_reported_as_json(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["status", "doctor"])
-def test_the_least_policy_is_printed_for_the_deployment(command: str) -> None:
+def test_the_printed_iam_policy_names_the_resources_of_the_deployment(command: str) -> None:
     document = json.loads(HEALTHY.jitr(command, "--iam-policy", "--stack", "stack").out)
 
     assert f"arn:aws:dynamodb:{da.REGION}:{da.ACCOUNT}:table/ledger" in str(document)

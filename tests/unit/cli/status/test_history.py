@@ -12,7 +12,7 @@ NOW = datetime(2026, 6, 1, 12, 7, tzinfo=UTC)
 END = datetime(2026, 6, 1, 12, 15, tzinfo=UTC)
 
 
-def test_each_value_is_put_into_its_step_and_what_is_missing_stays_missing() -> None:
+def test_each_value_is_in_its_step_and_missing_values_stay_missing() -> None:
     first, last = END - STEPS * STEP, END - STEP
     found = {0: {last: 7.0, first: 3.0}, 3: {END: 9.0, first + STEP: 5.0, first - STEP: 9.0}}
 
@@ -44,7 +44,7 @@ def day(*values: float | None, unit: str = "devices", summed: bool = True) -> An
     return History(END - timedelta(days=1), (Series("a", "A", unit, filled, summed=summed),))
 
 
-def test_bars_are_as_high_as_their_values_and_none_is_too_low_to_be_seen() -> None:
+def test_bars_are_proportional_and_have_a_visible_minimum() -> None:
     (plot,) = plots(day(1000, 0, 500, None, 0.1))
 
     assert [(bar.x, bar.y, bar.height) for bar in plot.bars] == [
@@ -57,7 +57,7 @@ def test_bars_are_as_high_as_their_values_and_none_is_too_low_to_be_seen() -> No
     assert plot.bars[0].caption == "31 12:15Z: 1,000"
 
 
-def test_gauges_show_their_largest_value() -> None:
+def test_a_gauge_shows_its_largest_value() -> None:
     (plot,) = plots(day(30, 90, unit="s", summed=False))
 
     assert (plot.headline, plot.note) == ("at most 1 min 30 s", "")

@@ -1,4 +1,4 @@
-"""`jitr status` as people read it."""
+"""The text output of `jitr status`."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -24,7 +24,7 @@ def shown(found: Fleet) -> str:
     return console.export_text()
 
 
-def test_everything_is_shown_at_a_glance() -> None:
+def test_the_view_shows_every_part() -> None:
     text = shown(HEALTHY.but(queues=QueueCounts(12, 3, 0, 95.0, 0)))
 
     for part in (
@@ -47,7 +47,7 @@ def test_everything_is_shown_at_a_glance() -> None:
         assert part in text
 
 
-def test_what_needs_attention_is_marked() -> None:
+def test_problems_are_marked() -> None:
     text = shown(
         HEALTHY.but(
             alarms=("Dead letters. What to do: …",),

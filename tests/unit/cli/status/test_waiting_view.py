@@ -57,7 +57,7 @@ def test_json_has_the_same() -> None:
     assert (document["rows"], document["complete"], document["per_second"]) == (77, True, 9.4)
 
 
-def test_reasons_with_one_cause_are_one_cluster_and_what_only_a_newer_version_has_is_being_decided() -> None:
+def test_reasons_with_one_cause_are_one_cluster() -> None:
     rows = [("deferred", "rate_limited"), ("deferred", "throttled"), ("deferred", "rate_limited")]
     rows += [("activating", "expired"), ("refused", "of a newer version")]
     fleet = [ledger_row(n, state=state, reason=reason) for n, (state, reason) in enumerate(rows)]
@@ -75,7 +75,7 @@ def test_reasons_with_one_cause_are_one_cluster_and_what_only_a_newer_version_ha
     )
 
 
-def test_the_example_is_the_one_decided_last_and_the_beginning_that_of_the_first() -> None:
+def test_the_example_is_the_last_decided_and_since_is_the_first_seen() -> None:
     times = [(0, 5), (30, 50), (20, 40)]
     account = EMPTY.but(
         fleet=[
@@ -108,7 +108,7 @@ def test_without_a_waiting_or_refused_device_there_is_no_cause() -> None:
         (EMPTY.but(fleet=EMPTY.fleet * 2), ["--rows", 1], "there are more: see --rows"),
     ],
 )
-def test_without_a_cause_what_could_not_be_read_leaves_it_undetermined(
+def test_without_a_cause_an_unreadable_part_makes_the_result_undetermined(
     account: DiagnosedDevice, arguments: list[object], shown: str
 ) -> None:
     result = account.jitr("doctor", "--all", *arguments)
@@ -124,7 +124,7 @@ def test_without_a_cause_what_could_not_be_read_leaves_it_undetermined(
     [(SOME, ["--rows", 1]), (EMPTY.but(dead_letters=[{}]), [])],
     ids=["rows", "dead"],
 )
-def test_a_cause_is_a_result_though_something_could_not_be_read(
+def test_with_a_cause_an_unreadable_part_does_not_change_the_exit_code(
     account: DiagnosedDevice, arguments: list[object]
 ) -> None:
     assert account.jitr("doctor", "--all", *arguments).exit_code == 1
@@ -141,11 +141,11 @@ def test_a_cause_is_a_result_though_something_could_not_be_read(
         ),
     ],
 )
-def test_without_activations_times_are_computed_at_the_limit(account: DiagnosedDevice, expected: str) -> None:
+def test_without_activations_times_use_the_configured_rate(account: DiagnosedDevice, expected: str) -> None:
     assert expected in account.jitr("doctor", "--all").out
 
 
-def test_only_what_is_shown_is_read() -> None:
+def test_doctor_all_makes_only_the_calls_that_it_needs() -> None:
     account = SOME.but(figures={})
     account.jitr("doctor", "--all")
 

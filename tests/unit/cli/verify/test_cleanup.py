@@ -1,4 +1,4 @@
-"""What a run made is removed, whatever the pipeline attached to it; what cannot be removed is named."""
+"""A run removes everything that it made, with attached resources, and names what it cannot remove."""
 
 from collections.abc import Iterator
 
@@ -42,7 +42,7 @@ def policies(aws: Account) -> list[str]:
     return [policy["policyName"] for policy in aws.iot.list_policies()["policies"]]
 
 
-def test_an_active_device_goes_with_its_thing_and_its_own_policy_and_is_counted_no_more(aws: Account) -> None:
+def test_an_active_device_is_removed_with_its_thing_policy_and_count(aws: Account) -> None:
     harness = active(aws)
     own = f"jitr-{harness.device.certificate_id}"
     aws.iot.create_policy(policyName=own, policyDocument=POLICY)
@@ -58,7 +58,7 @@ def test_an_active_device_goes_with_its_thing_and_its_own_policy_and_is_counted_
     assert set(policies(aws)) == shared
 
 
-def test_a_thing_that_may_be_a_real_devices_is_left_and_named(aws: Account) -> None:
+def test_a_thing_that_may_be_of_a_real_device_is_kept_and_reported(aws: Account) -> None:
     """A device from a file may have a real device's common name."""
     harness = active(aws)
     harness.device.signer = None
@@ -71,7 +71,7 @@ def test_a_thing_that_may_be_a_real_devices_is_left_and_named(aws: Account) -> N
     assert (things(aws), certificates(aws)) == (["jitr-verify-1"], [])
 
 
-def test_a_defect_of_one_removal_is_named_and_the_rest_is_removed(aws: Account) -> None:
+def test_a_defect_in_one_removal_is_reported_and_the_others_are_made(aws: Account) -> None:
     harness = active(aws)
 
     def defect() -> None:
@@ -108,7 +108,7 @@ def test_a_certificate_that_still_has_a_policy_is_tried_again_for_half_a_minute(
         assert harness.watch.now < 60
 
 
-def test_what_cannot_be_removed_is_named_and_the_rest_is_removed(aws: Account) -> None:
+def test_a_failed_removal_is_reported_and_the_others_are_made(aws: Account) -> None:
     harness = active(aws)
     harness.session.denied |= {"update_certificate"}
 

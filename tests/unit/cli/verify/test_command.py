@@ -1,4 +1,4 @@
-"""`jitr verify` as it is called."""
+"""The command `jitr verify`."""
 
 import json
 from collections.abc import Iterator
@@ -73,7 +73,7 @@ def test_a_missing_permission_exits_3(harness: Harness, ca_files: list[object]) 
     assert "jitr verify --iam-policy" in answer.out
 
 
-def test_a_device_that_is_known_is_left_alone(harness: Harness, tmp_path: Path) -> None:
+def test_a_registered_device_is_wrong_use_and_not_changed(harness: Harness, tmp_path: Path) -> None:
     identity = harness.aws.ca.issue(DeviceSpec("in-service"))
     certificate_id = harness.aws.register(identity.certificate.pem, "ACTIVE")
     files = identity.save(tmp_path)
@@ -93,7 +93,7 @@ def test_a_ca_of_another_deployment_is_wrong_use(tmp_path: Path) -> None:
     assert (answer.exit_code, "which has: Factory" in answer.err) == (ExitCode.WRONG_USE, True)
 
 
-def test_without_files_it_is_wrong_use_before_aws_is_asked() -> None:
+def test_without_files_verify_is_wrong_use_before_any_aws_call() -> None:
     assert run_jitr("verify").exit_code == ExitCode.WRONG_USE
 
 

@@ -1,4 +1,4 @@
-"""The CA's own CRL with one entry more: nothing is lost of it, nothing but it is replaced."""
+"""The CA's own CRL with one more entry: its content is kept, and only this object is replaced."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -51,7 +51,7 @@ def published(s3: Any, bucket: str, spec: CrlSpec, key: str = KEY) -> None:
     assert publish_all(s3, bucket).changed
 
 
-def test_every_entry_and_extension_stays_and_the_number_grows_by_one() -> None:
+def test_the_new_crl_keeps_entries_and_extensions_and_adds_one_to_the_number() -> None:
     former = Crl.load(
         make_crl(ca(), CrlSpec(ENTRIES, number=41, extensions=[(KEY_ID, False), (UNKNOWN, False)]))
     )
@@ -74,7 +74,7 @@ def add_device(s3: Any, bucket: str, signer: DevelopmentCa | None = None) -> tup
     return publish_with_one_more(s3, bucket, CA_ID, signer or ca(), DEVICE)
 
 
-def test_it_takes_the_place_of_the_one_in_force_and_the_publisher_takes_it(s3: Any) -> None:
+def test_the_publisher_replaces_the_crl_in_force_with_the_new_one(s3: Any) -> None:
     bucket = new_bucket(s3)
     published(s3, bucket, CrlSpec(number=1), key="crl/Factory/history.crl")
     published(s3, bucket, CrlSpec(ENTRIES, number=7))
@@ -87,7 +87,7 @@ def test_it_takes_the_place_of_the_one_in_force_and_the_publisher_takes_it(s3: A
     assert [crl.entries for crl in report.crls] == [len(ENTRIES) + 1]
 
 
-def test_a_crl_that_the_ca_publishes_at_the_same_time_stays(s3: Any) -> None:
+def test_a_crl_that_the_ca_publishes_concurrently_is_not_overwritten(s3: Any) -> None:
     bucket = new_bucket(s3)
     published(s3, bucket, CrlSpec(number=7))
     newer = make_crl(ca(), CrlSpec(number=9))
@@ -117,7 +117,7 @@ def test_a_crl_that_the_ca_publishes_at_the_same_time_stays(s3: Any) -> None:
     ],
     ids=["not in force yet", "a partition of other certificates", "not signed by the CA"],
 )
-def test_a_crl_that_cannot_be_added_to_is_left_alone(
+def test_a_crl_that_cannot_be_extended_is_not_changed(
     s3: Any, in_force: CrlSpec, uploaded: CrlSpec | None, signer: DevelopmentCa, error: str | None
 ) -> None:
     bucket = new_bucket(s3)

@@ -1,4 +1,4 @@
-"""The throw-away device: where it comes from, and one connect of it."""
+"""The temporary device: its files, and one connect of it."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from tests.support.identities import ca, device
 from tests.support.mqtt_broker import Act, broker, server_ca
 
 
-def test_it_is_made_with_the_cas_key_and_valid_for_a_day(tmp_path: Path) -> None:
+def test_the_device_is_signed_with_the_ca_key_and_valid_for_a_day(tmp_path: Path) -> None:
     certificate, key = ca().save(tmp_path)
 
     credentials, signer = read_files(certificate, key, None, None)
@@ -25,7 +25,7 @@ def test_it_is_made_with_the_cas_key_and_valid_for_a_day(tmp_path: Path) -> None
     assert sorted(tmp_path.iterdir()) == sorted([certificate, key])
 
 
-def test_it_may_come_from_elsewhere(tmp_path: Path) -> None:
+def test_the_device_may_be_given_by_chain_and_key(tmp_path: Path) -> None:
     files = device().save(tmp_path)
 
     credentials, signer = read_files(None, None, files.chain, files.key)
@@ -36,7 +36,7 @@ def test_it_may_come_from_elsewhere(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "given", ["", "ca_cert", "ca_key", "chain", "ca_cert ca_key key", "ca_cert ca_key chain key"]
 )
-def test_one_pair_of_files_is_needed(given: str) -> None:
+def test_exactly_one_pair_of_files_is_required(given: str) -> None:
     names = ("ca_cert", "ca_key", "chain", "key")
 
     with pytest.raises(WrongUseError, match="--ca-cert and --ca-key"):
@@ -44,7 +44,7 @@ def test_one_pair_of_files_is_needed(given: str) -> None:
 
 
 @pytest.mark.timing
-def test_it_connects_once_a_second_and_returns_how_far_it_got(tmp_path: Path) -> None:
+def test_the_device_connects_once_a_second_and_returns_its_last_step(tmp_path: Path) -> None:
     watch = Stopwatch()
     trusted, _ = server_ca().save(tmp_path)
     script = (Act.ACCEPT, Act.HANG_UP_ON_CONNECT, Act.REFUSE_SUBSCRIPTION, Act.ACCEPT)

@@ -1,4 +1,4 @@
-"""The least IAM policy: what AWS takes, on this deployment alone. That it is enough is held end to end."""
+"""The least IAM policy: valid for AWS, for this deployment only. End-to-end tests show that it is enough."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def statements(**more: str) -> dict[str, Any]:
     return {statement["Sid"]: statement for statement in document["Statement"]}
 
 
-def test_every_action_takes_the_resources_that_it_is_allowed_on() -> None:
+def test_every_action_supports_the_resources_that_it_is_allowed_on() -> None:
     for sid, statement in statements(**EVERYTHING).items():
         for action in statement["Action"]:
             service, name = action.split(":")
@@ -53,11 +53,11 @@ def test_every_action_takes_the_resources_that_it_is_allowed_on() -> None:
         (EVERYTHING, set()),
     ],
 )
-def test_what_is_not_deployed_is_not_allowed(more: dict[str, str], without: set[str]) -> None:
+def test_the_policy_omits_parts_that_are_not_deployed(more: dict[str, str], without: set[str]) -> None:
     assert set(statements(**EVERYTHING)) - set(statements(**more)) == without
 
 
-def test_its_resources_are_those_of_this_deployment() -> None:
+def test_the_policy_names_only_resources_of_this_deployment() -> None:
     found = {sid: statement["Resource"] for sid, statement in statements(**EVERYTHING).items()}
 
     assert found["DeadLetters"] == ["arn:aws-cn:sqs:cn-north-1:123456789012:dead-letters"]

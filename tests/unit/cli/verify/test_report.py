@@ -46,7 +46,7 @@ def test_the_exit_code_is_that_of_the_worst_step(
     assert report(*statuses, interrupted=interrupted).exit_code is code
 
 
-def test_the_text_has_a_line_for_each_step_and_names_what_is_left_behind() -> None:
+def test_the_text_has_a_line_for_each_step_and_each_leftover() -> None:
     made = report(P, F, left=(LEFT,))
 
     assert line(made.steps[1], 8).plain == "✗  step 1       1.5 s  <seen> 1\ufffd"
@@ -58,7 +58,7 @@ def test_the_text_has_a_line_for_each_step_and_names_what_is_left_behind() -> No
     ]
 
 
-def test_the_junit_report_is_what_a_pipelines_server_reads() -> None:
+def test_the_junit_report_has_the_form_that_ci_servers_read() -> None:
     suite = ET.fromstring(as_junit(report(P, F, S, U, left=(LEFT,)))).find("testsuite")
 
     assert suite is not None

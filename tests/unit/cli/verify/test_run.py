@@ -1,4 +1,4 @@
-"""The runner: results out of whatever a step does, and a clean-up in every case."""
+"""The runner: a result for any behaviour of a step, and a clean-up in every case."""
 
 import os
 import signal
@@ -70,14 +70,14 @@ def run(
         (ZeroDivisionError("0"), U, "a defect of jitr: ZeroDivisionError"),
     ],
 )
-def test_what_a_step_raises_becomes_its_result(error: Exception, status: StepStatus, text: str) -> None:
+def test_an_exception_of_a_step_becomes_its_result(error: Exception, status: StepStatus, text: str) -> None:
     first, last, _ = run(raising(error), passing).steps
 
     assert (first.status, last.status) == (status, P)
     assert text in first.detail
 
 
-def test_a_step_that_is_needed_and_does_not_pass_leaves_the_others_out() -> None:
+def test_a_needed_step_that_does_not_pass_skips_the_later_ones() -> None:
     results = run(passing, raising(CheckFailedError("no")), passing, needed=True).steps
 
     assert [result.status for result in results] == [P, F, S, P]
@@ -88,7 +88,7 @@ def test_a_needed_step_that_does_not_apply_does_not_skip_the_others() -> None:
     assert [r.status for r in run(raising(SkippedError("no")), passing, needed=True).steps] == [S, P, P]
 
 
-def test_what_is_left_behind_is_not_passed() -> None:
+def test_a_clean_up_with_leftovers_is_not_passed() -> None:
     cleaning = Cleaning()
     cleaning.left_behind = [LeftBehind("thing", "denied", "aws iot delete-thing")]
 
@@ -96,7 +96,7 @@ def test_what_is_left_behind_is_not_passed() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_the_steps_and_starts_the_clean_up_which_no_signal_ends(number: signal.Signals) -> None:
+def test_a_signal_ends_the_steps_but_not_the_clean_up(number: signal.Signals) -> None:
     before = signal.getsignal(number)
     cleaning = Cleaning(during=lambda: os.kill(os.getpid(), number))
 
@@ -112,7 +112,7 @@ def test_a_signal_ends_the_steps_and_starts_the_clean_up_which_no_signal_ends(nu
     assert signal.getsignal(number) == before
 
 
-def test_a_run_under_nohup_goes_on_when_the_terminal_ends() -> None:
+def test_a_run_under_nohup_continues_after_a_hangup_signal() -> None:
     def terminal_ends(_: object) -> str:
         os.kill(os.getpid(), signal.SIGHUP)
         return "seen"

@@ -50,7 +50,7 @@ def assert_nothing_left(harness: Harness) -> None:
     assert harness.aws.dead_letters() == []
 
 
-def test_a_sound_pipeline_passes_and_nothing_is_left(aws: Account) -> None:
+def test_a_sound_pipeline_passes_and_the_device_is_removed(aws: Account) -> None:
     harness = Harness(aws)
 
     results = harness.run()
@@ -62,7 +62,7 @@ def test_a_sound_pipeline_passes_and_nothing_is_left(aws: Account) -> None:
     assert_nothing_left(harness)
 
 
-def test_an_activator_that_does_not_work_is_found_and_nothing_is_left(aws: Account) -> None:
+def test_a_broken_activator_is_found_and_the_device_is_removed(aws: Account) -> None:
     harness = Harness(aws)
     harness.activator_works = False
 
@@ -82,9 +82,7 @@ def test_an_activator_that_does_not_work_is_found_and_nothing_is_left(aws: Accou
         ("other_client_id", Step.CONNECTED, "client id"),
     ],
 )
-def test_a_policy_that_is_too_broad_fails_the_step_it_concerns(
-    aws: Account, step: str, point: Step, where: str
-) -> None:
+def test_a_too_broad_policy_fails_only_its_step(aws: Account, step: str, point: Step, where: str) -> None:
     harness = Harness(aws)
     harness.may = {(point, where)}
 
@@ -120,7 +118,7 @@ def test_an_unexpected_answer_of_the_endpoint_fails_or_leaves_it_undetermined(
     assert (result.status, text in result.detail) == (status, True), result
 
 
-def test_a_topic_that_is_the_same_for_all_has_no_neighbour(aws: Account) -> None:
+def test_the_neighbour_steps_are_skipped_for_a_shared_topic(aws: Account) -> None:
     harness = Harness(aws)
     harness.device.topic = "fleet/state"
 
@@ -141,7 +139,7 @@ def with_allow_list(aws: Account) -> Harness:
     return Harness(aws, **ALLOW_LIST)
 
 
-def test_the_device_is_listed_and_taken_off_again_unless_it_was_listed_before(
+def test_the_device_is_listed_and_removed_unless_it_was_listed_before(
     aws: Account, with_allow_list: Harness
 ) -> None:
     harness = with_allow_list
@@ -174,7 +172,7 @@ def test_the_printed_policy_allows_exactly_the_calls_on_the_allow_list(
     assert made == set(allowed)
 
 
-def test_an_admission_that_refuses_says_what_it_needs(aws: Account) -> None:
+def test_a_refusal_by_the_admission_function_names_the_remedy(aws: Account) -> None:
     harness = Harness(aws)
     aws.parts["admission"] = Refusing()
 
@@ -225,7 +223,7 @@ def test_events_that_are_not_processed_fail(active: Harness) -> None:
     assert (left.what, "jitr-verify-" in left.why) == ("dead-letter queue", True)
 
 
-def test_an_activation_without_a_row_in_the_ledger_fails_the_duplicate(aws: Account) -> None:
+def test_the_duplicate_step_fails_without_a_ledger_row(aws: Account) -> None:
     harness = Harness(aws)
 
     with pytest.raises(CheckFailedError, match="is not 'activated'"):
@@ -253,11 +251,11 @@ def test_a_dead_letter_with_another_reason_fails(aws: Account) -> None:
     [
         (None, True, True, "no CRL"),
         ("https://crl.example.com/", True, True, "only the CA can write"),
-        ("s3://bucket/crl/", False, True, "takes the CA's key"),
+        ("s3://bucket/crl/", False, True, "the CA's key is needed"),
         ("s3://bucket/crl/", True, False, "--publish-crl"),
     ],
 )
-def test_without_a_crl_that_it_may_write_nothing_is_revoked(
+def test_without_a_writable_crl_the_revocation_steps_are_skipped(
     aws: Account, location: str | None, *, signed_here: bool, allowed: bool, text: str
 ) -> None:
     harness = Harness(aws, **({"FactoryCrlLocation": location} if location else {}))
@@ -270,7 +268,7 @@ def test_without_a_crl_that_it_may_write_nothing_is_revoked(
     assert text in results["revoked"].detail
 
 
-def test_a_device_without_what_the_list_goes_by_needs_files_of_its_own(aws: Account) -> None:
+def test_a_device_without_the_key_of_the_allow_list_needs_the_chain_option(aws: Account) -> None:
     harness = Harness(
         aws, **{Output.ALLOW_LIST_TABLE: "list", Output.ALLOW_LIST_KEY: "subject_serial_number"}
     )
@@ -296,7 +294,7 @@ def with_crl(aws: Account) -> Harness:
     return harness
 
 
-def test_the_device_is_revoked_by_the_cas_own_crl_which_is_noted(aws: Account, with_crl: Harness) -> None:
+def test_the_crl_of_the_ca_revokes_the_device_and_is_noted(aws: Account, with_crl: Harness) -> None:
     harness = with_crl
     steps.first_connect(harness.verification)
     harness.on_sleep = lambda: aws.iot.update_certificate(
@@ -330,7 +328,7 @@ def closing(with_crl: Harness) -> Harness:
     ],
     ids=["closed by the sweep", "stays open", "step not reached"],
 )
-def test_the_session_that_was_open_at_the_revocation_is_checked_and_closed_by_the_run(
+def test_the_run_checks_and_closes_the_session_open_at_the_revocation(
     closing: Harness, ids: tuple[str, ...], *, stays: bool, status: StepStatus | None
 ) -> None:
     session = closing.opens
@@ -353,7 +351,7 @@ def test_the_scheduled_closing_of_the_devices_session_is_removed_with_it(closing
     assert not [each for each in keys if closing.device.certificate_id in each]
 
 
-def test_without_a_session_it_cannot_be_told(closing: Harness) -> None:
+def test_without_a_session_its_closing_is_undetermined(closing: Harness) -> None:
     closing.opens = None
 
     assert closing.run("revoked", "session_closed")["session_closed"].status is U
@@ -363,7 +361,7 @@ def test_a_device_that_was_not_revoked_keeps_its_session(closing: Harness) -> No
     assert closing.run("session_closed")["session_closed"].status is S
 
 
-def test_a_sweep_that_revokes_nothing_fails_and_the_crl_is_noted_all_the_same(
+def test_a_sweep_that_revokes_nothing_fails_and_a_note_reports_the_crl(
     with_crl: Harness,
 ) -> None:
     harness = with_crl
@@ -410,7 +408,7 @@ def log_refusal(harness: Harness, certificate_id: str) -> None:
     logs.put_log_events(logGroupName="guard", logStreamName="one", logEvents=[event])
 
 
-def test_a_guard_that_refused_the_device_has_logged_it(with_guard: Harness) -> None:
+def test_the_guard_step_passes_if_the_refusal_is_logged(with_guard: Harness) -> None:
     harness = with_guard
     log_refusal(harness, "ab" * 32)
     harness.on_sleep = lambda: log_refusal(harness, harness.device.certificate_id)
@@ -441,7 +439,7 @@ def test_a_guard_that_is_not_invoked_fails(with_guard: Harness) -> None:
     assert (result.status, Output.CONNECT_GUARD_CALLBACK_ARN in result.detail) == (F, True)
 
 
-def test_without_a_revoked_device_the_guard_is_not_tried(aws: Account) -> None:
+def test_without_a_revoked_device_the_guard_step_is_skipped(aws: Account) -> None:
     harness = Harness(aws, **{Output.CONNECT_GUARD_LOG_GROUP: "guard"})
 
     assert harness.run("guard_refuses")["guard_refuses"].status is S

@@ -22,7 +22,7 @@ def event(kind: str, **more: Any) -> dict[str, Any]:
     }
 
 
-def test_each_request_answers_with_the_log_group_under_one_physical_id(account: AccountLog) -> None:
+def test_each_request_returns_the_log_group_and_the_same_physical_id(account: AccountLog) -> None:
     old = {"OldResourceProperties": MANAGE.to_cloudformation()}
 
     answers = [
@@ -34,7 +34,7 @@ def test_each_request_answers_with_the_log_group_under_one_physical_id(account: 
     assert [setting["defaultLogLevel"] for setting in account.settings] == ["ERROR", "ERROR", "DISABLED"]
 
 
-def test_lambda_calls_it_with_clients_of_its_own_region(
+def test_the_handler_uses_clients_of_its_own_region(
     account: AccountLog, monkeypatch: "pytest.MonkeyPatch"
 ) -> None:
     module = importlib.import_module("iot_jitr_runtime.account_logging.handler")

@@ -1,4 +1,4 @@
-"""What each request does to the account's logging and its log group; another owner's is never changed."""
+"""The effect of each request on logging and log group; those of another owner are never changed."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -52,7 +52,7 @@ def test_logging_of_another_owner_is_used_as_it_is(account: AccountLog) -> None:
     assert account.settings == []
 
 
-def test_options_that_another_owner_sets_later_are_never_turned_off(account: AccountLog) -> None:
+def test_logging_options_of_another_owner_are_never_turned_off(account: AccountLog) -> None:
     account.logging().create(UNDER_KEY)
     account.options = dict(THEIR_LOGGING)
 
@@ -88,7 +88,7 @@ def test_an_update_changes_role_retention_and_key(account: AccountLog) -> None:
     assert (group["retention"], group["key"]) == (90, KEY)
 
 
-def test_a_role_that_is_not_in_force_yet_is_tried_again(account: AccountLog) -> None:
+def test_setting_a_role_is_retried_until_the_role_is_in_force(account: AccountLog) -> None:
     account.roles_refused = len(IAM_DELAYS)
 
     account.logging().create(MANAGE)
@@ -122,7 +122,7 @@ def test_logging_stays_ours_when_the_log_group_is_deleted(account: AccountLog) -
     assert account.log_group() is None
 
 
-def test_the_deletion_stops_using_our_role_also_without_a_record(account: AccountLog) -> None:
+def test_deletion_stops_the_use_of_our_role_even_without_a_record(account: AccountLog) -> None:
     account.logging().create(MANAGE)
     account.forget()
 
@@ -183,8 +183,8 @@ def test_a_change_from_manage_to_adopt_restores_the_former_state_first(account: 
 # the log group and its key
 
 
-def test_a_log_group_that_appears_meanwhile_is_tagged(account: AccountLog) -> None:
-    # AWS IoT creates it after it was not found, before it is created.
+def test_a_log_group_that_is_created_concurrently_is_tagged(account: AccountLog) -> None:
+    # AWS IoT creates the log group between our search and our creation.
     def appear(**_: Any) -> None:
         account.logs.meta.events.unregister("before-call.cloudwatch-logs.CreateLogGroup", appear)
         account.make_group()
@@ -197,7 +197,7 @@ def test_a_log_group_that_appears_meanwhile_is_tagged(account: AccountLog) -> No
     assert account.log_group() is None
 
 
-def test_a_log_group_whose_name_only_begins_like_it_is_another_one(account: AccountLog) -> None:
+def test_a_log_group_with_a_longer_name_is_not_matched(account: AccountLog) -> None:
     account.logs.create_log_group(logGroupName=f"{LOG_GROUP}-copy")
 
     account.logging().create(MANAGE)
@@ -207,7 +207,7 @@ def test_a_log_group_whose_name_only_begins_like_it_is_another_one(account: Acco
 
 
 @pytest.mark.parametrize("existed", [True, False])
-def test_a_log_group_without_a_key_has_ours(account: AccountLog, *, existed: bool) -> None:
+def test_a_log_group_without_a_key_receives_our_key(account: AccountLog, *, existed: bool) -> None:
     if existed:
         account.make_group()
 
@@ -243,7 +243,7 @@ def test_a_key_that_another_owner_sets_later_stays(account: AccountLog) -> None:
 
 
 @pytest.mark.parametrize("wanted", [NEWER_KEY, None])
-def test_a_newer_key_replaces_ours_wherever_the_update_is_cut_off(
+def test_a_newer_key_replaces_ours_after_an_update_cut_off_at_any_call(
     account: AccountLog, wanted: str | None
 ) -> None:
     newer = replace(UNDER_KEY, encryption_key_arn=wanted)

@@ -1,4 +1,4 @@
-"""The account's logging is restored exactly as it was found, whatever calls are repeated or cut off."""
+"""The former logging of the account is restored exactly, also after repeated or interrupted calls."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -62,7 +62,7 @@ def assert_restored(
 )
 @pytest.mark.parametrize("before", [[], [("create", None)]], ids=["new", "created"])
 @pytest.mark.parametrize("request_type", ["create", "update", "delete"])
-def test_the_former_state_is_restored_wherever_a_call_is_cut_off(
+def test_the_former_state_is_restored_after_a_fault_at_any_call(
     account: AccountLog,
     options: dict[str, Any] | None,
     group: Group,

@@ -1,4 +1,4 @@
-"""One event from the queue to its outcome. Each way in which other activators fail has its test here."""
+"""One event from the queue to its outcome, with a test for each known mistake of other activators."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -65,7 +65,7 @@ def test_the_ledger_row_has_the_whole_decision_with_the_common_name_unchanged(aw
     assert (row.attempts, row.decided_at, row.lease_expires_at) == (1, aws.clock.milliseconds, 0)
 
 
-def test_the_ledger_has_the_certificate_before_it_changes(aws: Account) -> None:
+def test_the_ledger_has_the_row_before_the_certificate_changes(aws: Account) -> None:
     certificate_id = aws.pending()
     states = []
 
@@ -105,9 +105,7 @@ def test_identical_events_in_one_batch_count_once(aws: Account) -> None:
 
 
 @pytest.mark.parametrize("status", ["ACTIVE", "INACTIVE", "REVOKED"])
-def test_an_event_leaves_a_decided_certificate_as_it_is_and_the_ledger_counts_an_active_one(
-    aws: Account, status: str
-) -> None:
+def test_an_event_does_not_change_a_decided_certificate(aws: Account, status: str) -> None:
     certificate = issue(aws)
     certificate_id = aws.register(certificate.pem, status)
 
@@ -255,7 +253,7 @@ def test_a_certificate_of_another_deployments_ca_is_dead_lettered(aws: Account) 
     assert aws.status(certificate_id) == "PENDING_ACTIVATION"
 
 
-def test_a_redriven_message_is_decided_anew_once_its_ca_is_configured(aws: Account) -> None:
+def test_a_redriven_message_is_decided_again_after_its_ca_is_configured(aws: Account) -> None:
     other = DevelopmentCa.create()
     other_id = aws.register_ca(other)
     certificate_id = pending_under(aws, other)
@@ -273,7 +271,7 @@ def test_a_redriven_message_is_decided_anew_once_its_ca_is_configured(aws: Accou
     assert aws.status(certificate_id) == "ACTIVE"
 
 
-def test_the_event_is_a_hint_and_its_other_fields_are_not_used(aws: Account) -> None:
+def test_only_the_certificate_id_of_an_event_is_used(aws: Account) -> None:
     certificate_id = aws.register(issue(aws).pem, "REVOKED")
     status = {"certificateStatus": "PENDING_ACTIVATION", "caCertificateId": 7}
 
@@ -309,7 +307,7 @@ def test_a_missing_policy_defers_and_nothing_is_activated(aws: Account) -> None:
     assert aws.status(certificate_id) == "PENDING_ACTIVATION"
 
 
-def test_while_a_message_waits_other_events_of_the_device_cost_no_iot_call(aws: Account) -> None:
+def test_while_a_message_waits_other_events_of_its_device_make_no_iot_call(aws: Account) -> None:
     certificate_id = aws.pending()
     waiting = aws.event(certificate_id)
     with injected(aws.iot, "DescribeCertificate", Fault.THROTTLE):
@@ -324,7 +322,7 @@ def test_while_a_message_waits_other_events_of_the_device_cost_no_iot_call(aws: 
     assert aws.status(certificate_id) == "ACTIVE"
 
 
-def test_only_an_activation_has_the_time_that_the_device_has_waited(aws: Account) -> None:
+def test_only_an_activation_has_a_waiting_time(aws: Account) -> None:
     record = aws.event(aws.pending())
     with injected(aws.iot, "DescribeCertificate", Fault.THROTTLE):
         aws.process(record)
@@ -349,7 +347,7 @@ def test_a_refused_device_is_checked_again_after_the_decision_ttl(aws: Account) 
 
 
 @pytest.mark.parametrize("defect", [ZeroDivisionError("half"), ValueError("Invalid isoformat string")])
-def test_an_unknown_exception_defers_one_message_and_is_no_refusal(aws: Account, defect: Exception) -> None:
+def test_an_unknown_exception_defers_only_its_message(aws: Account, defect: Exception) -> None:
     aws.parts["admission"] = Admission(defect)
     certificate_id = aws.pending()
 
@@ -400,7 +398,7 @@ class Slow:
         return {}
 
 
-def test_a_status_that_was_read_too_long_ago_is_read_again(aws: Account) -> None:
+def test_an_old_status_is_read_again_before_the_change(aws: Account) -> None:
     admission = aws.parts["admission"] = Slow(aws, TIME_FOR_ONE.total_seconds() + 1)
     certificate_id = aws.pending()
     record = aws.event(certificate_id)

@@ -94,7 +94,7 @@ def test_one_failing_certificate_does_not_fail_the_batch(aws: Account) -> None:
     assert back == [records[1]["messageId"]]
 
 
-def test_the_device_that_waits_longest_comes_first(aws: Account) -> None:
+def test_the_device_that_waits_longest_is_processed_first(aws: Account) -> None:
     late, early = aws.pending(), aws.pending()
     now = aws.clock.milliseconds
 
@@ -103,7 +103,7 @@ def test_the_device_that_waits_longest_comes_first(aws: Account) -> None:
     assert [d.certificate_id for d in aws.decisions] == [early, late]
 
 
-def test_messages_for_which_no_time_is_left_go_back_unclaimed(aws: Account) -> None:
+def test_messages_without_remaining_time_return_to_the_queue_unclaimed(aws: Account) -> None:
     slow = aws.pending()
     rest = [aws.pending() for _ in range(3)]
 
@@ -122,7 +122,7 @@ def test_messages_for_which_no_time_is_left_go_back_unclaimed(aws: Account) -> N
     assert all(aws.ledger.row(c) is None for c in rest)
 
 
-# messages that go back to the queue
+# messages that return to the queue
 
 
 def test_a_deferred_message_is_hidden_longer_each_time(aws: Account) -> None:
@@ -135,7 +135,7 @@ def test_a_deferred_message_is_hidden_longer_each_time(aws: Account) -> None:
         aws.clock.pass_time(minutes=1)
 
 
-def test_messages_that_go_back_together_have_different_entry_ids(aws: Account) -> None:
+def test_messages_that_return_together_have_different_entry_ids(aws: Account) -> None:
     records = [aws.event("0" * 64), aws.event("1" * 64)]
 
     with injected(aws.dynamodb, "BatchGetItem", Fault.SERVER_ERROR):
@@ -145,7 +145,7 @@ def test_messages_that_go_back_together_have_different_entry_ids(aws: Account) -
     assert [entry["ReceiptHandle"] for entry in aws.hidden] == [record["receiptHandle"] for record in records]
 
 
-def test_an_answer_without_failed_entries_is_a_success(
+def test_a_response_without_failed_entries_is_a_success(
     aws: Account, caplog: pytest.LogCaptureFixture
 ) -> None:
     aws.sqs.meta.events.register(
@@ -158,7 +158,7 @@ def test_an_answer_without_failed_entries_is_a_success(
 
 
 @pytest.mark.parametrize("fault", [f for f in Fault if not f.startswith("crash")])
-def test_a_failed_request_to_hide_messages_is_logged_and_they_come_back(
+def test_a_failed_change_of_visibility_is_logged_and_the_messages_return(
     aws: Account, caplog: pytest.LogCaptureFixture, fault: Fault
 ) -> None:
     record = aws.event("0" * 64)
@@ -191,7 +191,7 @@ def test_messages_that_sqs_does_not_hide_are_counted_in_the_log(
 # the ledger
 
 
-def test_when_the_ledger_cannot_be_read_all_messages_go_back(aws: Account) -> None:
+def test_all_messages_return_to_the_queue_if_the_ledger_is_unreadable(aws: Account) -> None:
     records = [aws.event(aws.pending()) for _ in range(3)]
 
     with injected(aws.dynamodb, "BatchGetItem", Fault.SERVER_ERROR), counted(aws.iot) as calls:
@@ -205,7 +205,7 @@ def test_when_the_ledger_cannot_be_read_all_messages_go_back(aws: Account) -> No
     ]
 
 
-def test_keys_that_the_ledger_leaves_unprocessed_send_the_batch_back(aws: Account) -> None:
+def test_unprocessed_keys_of_the_ledger_return_the_batch_to_the_queue(aws: Account) -> None:
     def leave_unprocessed(parsed: dict[str, Any], **_: Any) -> None:
         parsed["UnprocessedKeys"] = {aws.table: {"Keys": [{"certificateId": {"S": "0" * 64}}]}}
 
@@ -242,7 +242,7 @@ def test_a_defect_while_claiming_defers_only_that_message(
     assert aws.status(good) == "ACTIVE"
 
 
-def test_of_two_workers_on_one_certificate_only_the_holder_of_the_claim_changes_it(aws: Account) -> None:
+def test_only_the_holder_of_the_claim_changes_a_certificate(aws: Account) -> None:
     certificate_id = aws.pending()
     other: list[str] = []
 

@@ -88,7 +88,7 @@ def test_the_policy_is_shared_or_each_devices_own() -> None:
     assert build_policy(env(DEVICE_POLICY=own), CLIENT) == PerDevicePolicy(CLIENT, "jitr-", {})
 
 
-def test_the_validation_has_what_is_configured_for_each_ca() -> None:
+def test_the_validation_has_the_settings_of_each_ca() -> None:
     cas = {"a": WITHOUT_CRL | {"accept_ca_certificates_as_devices": True}, "b": WITHOUT_CRL}
 
     validation = build_validation(env(CAS=cas, DEVICE_POLICY=SHARED), CLIENT, CLIENT, None)
@@ -108,10 +108,10 @@ def test_the_cas_that_have_a_crl_are_checked(configured: dict[str, str], seconds
     assert check.store.s3.meta.config.user_agent_extra == "iot-jitr"
 
 
-def test_where_no_ca_has_a_crl_there_is_nothing_to_check() -> None:
+def test_without_a_ca_with_a_crl_there_is_no_revocation_check() -> None:
     assert build_revocation(env(CAS={"b": WITHOUT_CRL})) is None
 
 
-def test_without_a_bucket_nothing_is_checked_and_nothing_activated() -> None:
+def test_without_a_bucket_the_settings_are_an_error() -> None:
     with pytest.raises(NoRevocationBucketError, match="JITR_REVOCATION_BUCKET is not set"):
         build_revocation(env(CAS={"a": WITH_CRL, "b": WITHOUT_CRL}))

@@ -1,4 +1,4 @@
-"""Every API call of the activator, cut off in every way: redelivery ends in the right state.
+"""Every fault at every API call of the activator: redelivery gives the right state.
 
 Invariants 1, 3 and 6 of docs/architecture.md hold at the moment of the fault, not only at the end.
 """
@@ -34,7 +34,7 @@ CHANGES = STEPS[7:]
 CRASHES = {Fault.CRASH_BEFORE, Fault.CRASH_AFTER}
 
 
-def test_the_steps_are_all_calls_of_an_activation(aws: Account) -> None:
+def test_the_list_of_steps_has_all_calls_of_an_activation(aws: Account) -> None:
     record = aws.event(aws.pending())
 
     with stepped(iot=aws.iot, dynamodb=aws.dynamodb) as steps:
@@ -92,9 +92,7 @@ def test_a_fault_is_a_deferral_with_its_reason_in_ledger_and_decision(
 
 
 @pytest.mark.parametrize("operation", ["AttachPolicy", "UpdateCertificate"])
-def test_a_crashed_worker_blocks_its_certificate_only_until_its_time_out(
-    aws: Account, operation: str
-) -> None:
+def test_the_claim_of_a_crashed_worker_expires_with_its_time_out(aws: Account, operation: str) -> None:
     certificate_id = aws.pending()
     record = aws.event(certificate_id)
     with cut_off(aws, ("iot", operation, 1), Fault.CRASH_BEFORE):
@@ -142,9 +140,7 @@ class RecordsThing(SharedPolicy):
 
 
 @pytest.mark.parametrize("step", [None, *CHANGES], ids=step_name)
-def test_policy_and_row_get_the_thing_wherever_the_activation_was_cut_off(
-    aws: Account, step: Step | None
-) -> None:
+def test_policy_and_row_have_the_thing_after_a_fault_at_any_call(aws: Account, step: Step | None) -> None:
     aws.parts["things"] = OneThing()
     aws.parts["policy"] = policy = RecordsThing(aws.iot, POLICY)
     certificate_id = aws.pending()
@@ -178,7 +174,7 @@ def test_a_half_activated_certificate_that_an_operator_makes_inactive_stays_inac
 
 
 def overtake(aws: Account, certificate_id: str) -> None:
-    """Let another worker take the claim over while this one reads the certificate."""
+    """Another worker acquires the claim while this one reads the certificate."""
 
     def take(**_: object) -> None:
         aws.dynamodb.update_item(
@@ -215,7 +211,7 @@ def test_a_worker_that_lost_its_claim_changes_and_records_nothing(
     [({}, CLAIM), ({"admission": REFUSE_ALL}, CLAIM + 1)],
     ids=["the claim", "a refusal"],
 )
-def test_what_cannot_be_recorded_defers_the_message(
+def test_a_failed_write_to_the_ledger_defers_the_message(
     aws: Account, parts: dict[str, Any], at_call: int
 ) -> None:
     aws.parts |= parts
@@ -229,7 +225,7 @@ def test_what_cannot_be_recorded_defers_the_message(
 
 
 @pytest.mark.parametrize("fault", [f for f in Fault if f not in CRASHES])
-def test_a_message_that_cannot_be_dead_lettered_comes_back(aws: Account, fault: Fault) -> None:
+def test_a_message_that_cannot_be_dead_lettered_returns_to_the_queue(aws: Account, fault: Fault) -> None:
     record = aws.send("not an event")
 
     with injected(aws.sqs, "SendMessage", fault):
@@ -266,7 +262,7 @@ def test_throttling_never_dead_letters_a_message_however_often_it_was_tried(
 
 
 @pytest.mark.parametrize("minutes", [-10, 10])
-def test_a_queue_whose_clock_is_off_by_minutes_still_activates(aws: Account, minutes: int) -> None:
+def test_a_clock_difference_to_the_queue_does_not_prevent_activation(aws: Account, minutes: int) -> None:
     certificate_id = aws.pending()
     sent_at = aws.clock.milliseconds + minutes * 60_000
 

@@ -37,9 +37,7 @@ def handle(aws: Account, monkeypatch: pytest.MonkeyPatch, log: io.StringIO) -> A
     return started(monkeypatch, "activator", variables, log).handle
 
 
-def test_a_deferral_is_one_log_line_with_all_that_an_operator_needs(
-    aws: Account, handle: Any, log: io.StringIO
-) -> None:
+def test_a_deferral_is_one_log_line_with_every_field(aws: Account, handle: Any, log: io.StringIO) -> None:
     record = aws.event("0" * 64)
 
     response = handle({"Records": [record]}, context("activator"))
@@ -103,7 +101,7 @@ def test_metrics_count_outcomes_and_reasons_and_never_the_ca(
     assert {directive["Namespace"] for directive in directives} == {"IotJitr"}
 
 
-def test_the_body_of_a_message_is_not_logged_whole(aws: Account, handle: Any, log: io.StringIO) -> None:
+def test_a_long_message_body_is_truncated_in_the_log(aws: Account, handle: Any, log: io.StringIO) -> None:
     handle({"Records": [aws.send("x" * 5_000)]}, context("activator"))
     assert "malformed_event" in log.getvalue()
     assert "x" * 200 not in log.getvalue()
@@ -136,14 +134,14 @@ def decision(reason: Reason, **values: Any) -> Decision:
     return Decision(Message("m", "handle", "", 0, 1), None, Verdict(reason, defect=defect), **values)
 
 
-def test_a_defect_is_an_error_with_its_trace(telemetry: Telemetry, log: io.StringIO) -> None:
+def test_a_defect_is_logged_as_an_error_with_its_exception(telemetry: Telemetry, log: io.StringIO) -> None:
     telemetry.decided(decision(Reason.INTERNAL_ERROR, defect=ZeroDivisionError("half")))
 
     [line] = lines(log.getvalue())
     assert (line["level"], line["exception_name"]) == ("ERROR", "ZeroDivisionError")
 
 
-def test_a_deferral_that_passes_by_itself_does_not_count_as_blocked(
+def test_a_temporary_deferral_does_not_count_as_blocked(
     telemetry: Telemetry, metrics: EphemeralMetrics
 ) -> None:
     for reason in (Reason.RATE_LIMITED, Reason.OUT_OF_TIME, Reason.CRL_STALE, Reason.THROTTLED):
@@ -170,7 +168,7 @@ def test_a_deferral_that_passes_by_itself_does_not_count_as_blocked(
 def test_a_deferral_is_a_warning_only_if_it_counts_as_blocked(
     telemetry: Telemetry, log: io.StringIO, reason: Reason, level: str
 ) -> None:
-    """A fleet that waits for its slots is a normal state, and tens of thousands of lines long."""
+    """A fleet that waits for its slots is a normal state; it causes tens of thousands of log lines."""
     telemetry.decided(decision(reason))
 
     [line] = lines(log.getvalue())

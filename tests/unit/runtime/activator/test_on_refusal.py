@@ -65,7 +65,7 @@ def test_a_refused_certificate_gets_the_status_that_is_configured_for_its_reason
 
 @pytest.mark.parametrize("status", ["ACTIVE", "INACTIVE", "REVOKED"])
 def test_a_certificate_that_is_not_pending_keeps_its_status(aws: Account, status: str) -> None:
-    """Invariant 2, and an unreadable certificate is refused before its status is checked otherwise."""
+    """Invariant 2, also for an unreadable certificate, which has its own check of the status."""
     use(aws, expired="revoked", unparsable_certificate="revoked")
     certificate_id = expired(aws)
     aws.iot.update_certificate(certificateId=certificate_id, newStatus=status)
@@ -84,7 +84,7 @@ def test_a_certificate_that_is_not_pending_keeps_its_status(aws: Account, status
     assert aws.status(certificate_id) == status
 
 
-def test_the_steps_are_all_calls_of_a_refusal(aws: Account) -> None:
+def test_the_list_of_steps_has_all_calls_of_a_refusal(aws: Account) -> None:
     use(aws, expired="inactive")
     record = aws.event(expired(aws))
 
@@ -117,7 +117,7 @@ def test_after_any_fault_redelivery_ends_with_status_and_reason(
     assert (row.state, row.reason, row.refusal_status) == (State.REFUSED, Reason.EXPIRED, "inactive")
 
 
-def test_a_certificate_revoked_by_hand_meanwhile_stays_revoked_and_refused(aws: Account) -> None:
+def test_a_certificate_revoked_during_a_refusal_stays_revoked_and_refused(aws: Account) -> None:
     use(aws, expired="inactive")
     certificate_id = expired(aws)
 
@@ -125,7 +125,7 @@ def test_a_certificate_revoked_by_hand_meanwhile_stays_revoked_and_refused(aws: 
         assert aws.connect(certificate_id) is Reason.EXPIRED
 
 
-def test_a_certificate_that_is_registered_anew_is_checked_anew(aws: Account) -> None:
+def test_a_certificate_that_is_registered_again_is_checked_again(aws: Account) -> None:
     use(aws, refused_by_function="inactive")
     aws.parts["admission"] = Admission(RefusedError(Reason.REFUSED_BY_FUNCTION))
     certificate = aws.ca.issue(DeviceSpec("sensor-7")).certificate
@@ -146,7 +146,7 @@ def test_a_certificate_that_is_registered_anew_is_checked_anew(aws: Account) -> 
 
 @pytest.mark.parametrize("reason", sorted(CAN_PASS))
 @pytest.mark.parametrize("status", ["inactive", "revoked"])
-def test_a_reason_that_can_pass_may_not_have_a_final_status(reason: Reason, status: str) -> None:
+def test_a_temporary_reason_may_not_have_a_final_status(reason: Reason, status: str) -> None:
     with pytest.raises(RefusalStatusError, match="is ever checked again"):
         check_statuses({reason.value: status})
 
@@ -164,6 +164,6 @@ def test_a_reason_that_can_pass_may_not_have_a_final_status(reason: Reason, stat
         ({"expired": "active"}, "expected one of pending, inactive, revoked"),
     ],
 )
-def test_what_is_no_refusal_or_no_status_is_an_error(statuses: dict[str, str], message: str) -> None:
+def test_an_invalid_reason_or_status_is_an_error(statuses: dict[str, str], message: str) -> None:
     with pytest.raises(RefusalStatusError, match=message):
         check_statuses(statuses)

@@ -1,4 +1,4 @@
-"""The activation of certificates whose CA has a CRL: never without a fresh answer."""
+"""The activation of certificates whose CA has a CRL: never without a fresh revocation check."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -79,7 +79,7 @@ def test_without_an_index_the_certificate_waits(aws: Account, revoking: Revoking
     assert aws.status(certificate_id) == "PENDING_ACTIVATION"
 
 
-def test_what_waited_for_a_fresh_crl_is_activated_from_its_own_message(
+def test_a_message_deferred_for_a_stale_crl_activates_after_a_fresh_one(
     aws: Account, revoking: Revoking
 ) -> None:
     revoking.publish()

@@ -42,7 +42,7 @@ def test_devices_beyond_the_rate_wait_for_their_slots_in_the_queue(aws: Account)
     assert seconds_hidden(aws) == [2, 3, 4, 5]
 
 
-def test_the_device_that_came_first_gets_the_first_slot(aws: Account) -> None:
+def test_the_first_device_has_the_first_slot(aws: Account) -> None:
     records = crowd(aws, 4)
 
     aws.process(*reversed(records))
@@ -51,7 +51,7 @@ def test_the_device_that_came_first_gets_the_first_slot(aws: Account) -> None:
     assert activated == records[0]["messageId"]
 
 
-def test_while_a_device_waits_its_further_events_cost_no_iot_call_and_no_write(aws: Account) -> None:
+def test_while_a_device_waits_its_other_events_make_no_call_and_no_write(aws: Account) -> None:
     first, second = crowd(aws, 2)
     aws.process(first, second)
     again = aws.send(second["body"])
@@ -76,7 +76,7 @@ def test_at_its_slot_a_device_is_processed_without_another_reservation(aws: Acco
     assert aws.rate_limiter().reserve(1) == [aws.clock.milliseconds + 61]
 
 
-def test_a_device_that_waits_costs_the_writes_that_the_model_of_cost_counts(aws: Account) -> None:
+def test_a_waiting_device_causes_the_writes_of_the_cost_model(aws: Account) -> None:
     aws.process(*crowd(aws, 1))  # creates the rate limiter's item
     first, second = crowd(aws, 2)
     with counted(aws.dynamodb) as both_wait:
@@ -91,7 +91,7 @@ def test_a_device_that_waits_costs_the_writes_that_the_model_of_cost_counts(aws:
     assert both_wait == ["BatchGetItem", *["UpdateItem"] * (slot + 2 * waits)]
 
 
-def test_a_message_that_comes_back_too_early_waits_for_the_rest_without_a_write(aws: Account) -> None:
+def test_a_message_received_before_its_slot_is_hidden_again_without_a_write(aws: Account) -> None:
     records = crowd(aws, 6)
     aws.process(*records)
     aws.clock.pass_time(seconds=2)
@@ -103,7 +103,7 @@ def test_a_message_that_comes_back_too_early_waits_for_the_rest_without_a_write(
     assert (aws.reasons, seconds_hidden(aws), ledger) == ([Reason.RATE_LIMITED], [4], ["BatchGetItem"])
 
 
-def test_an_event_after_the_slot_replaces_a_message_that_is_late(aws: Account) -> None:
+def test_after_the_slot_any_event_of_the_device_is_processed(aws: Account) -> None:
     first, second = crowd(aws, 2)
     aws.process(first, second)
     aws.clock.pass_time(seconds=10)
@@ -113,7 +113,7 @@ def test_an_event_after_the_slot_replaces_a_message_that_is_late(aws: Account) -
     assert (back, aws.reasons) == ([], [None])
 
 
-def test_a_new_device_never_overtakes_one_that_waits(aws: Account) -> None:
+def test_a_new_device_never_overtakes_a_waiting_one(aws: Account) -> None:
     aws.process(*crowd(aws, 10))
     aws.clock.pass_time(seconds=1)
 
@@ -195,7 +195,7 @@ def test_a_retry_of_a_deferred_message_reserves_a_slot_too(aws: Account) -> None
     ],
     ids=["rounded up", "100,000 messages", "one more", "11 hours", "a moment more"],
 )
-def test_a_message_sleeps_as_long_as_a_queue_can_hide_it(
+def test_a_message_is_hidden_until_its_slot_or_the_limit_of_the_queue(
     aws: Account,
     per_second: float,
     milliseconds: int,
@@ -213,7 +213,7 @@ def test_a_message_sleeps_as_long_as_a_queue_can_hide_it(
     assert assigned == ([Decision(arrival.message, certificate, verdict, retry_in)], [])
 
 
-def test_beyond_what_a_queue_can_hide_the_ledger_alone_keeps_the_slot(aws: Account) -> None:
+def test_a_slot_beyond_the_visibility_limit_is_kept_only_in_the_ledger(aws: Account) -> None:
     aws.rate_limiter().reserve(100_000)
     [record] = crowd(aws, 1)
 
@@ -243,7 +243,7 @@ def test_a_rate_limiter_that_cannot_be_read_or_written_defers(aws: Account, faul
     assert {aws.status(d.certificate_id) for d in aws.decisions if d.certificate_id} == {"ACTIVE"}
 
 
-def test_a_crash_during_a_validation_leaves_the_waiting_messages_their_slots(aws: Account) -> None:
+def test_waiting_messages_keep_their_slots_after_a_crash_during_validation(aws: Account) -> None:
     records = crowd(aws, 3)
 
     with injected(aws.iot, "DescribeCertificate", Fault.CRASH_BEFORE), pytest.raises(Crash):
@@ -254,7 +254,7 @@ def test_a_crash_during_a_validation_leaves_the_waiting_messages_their_slots(aws
     assert [(row.state, row.reason) for row in rows if row] == [(State.DEFERRED, Reason.RATE_LIMITED)] * 2
 
 
-def test_a_certificate_that_is_gone_at_its_slot_waits_no_longer(aws: Account) -> None:
+def test_a_certificate_deleted_before_its_slot_does_not_wait(aws: Account) -> None:
     first, second = crowd(aws, 2)
     aws.process(first, second)
     gone = json.loads(second["body"])["certificateId"]

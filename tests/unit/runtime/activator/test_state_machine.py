@@ -4,8 +4,8 @@ After each step the invariants 1 to 8 of `docs/architecture.md` are checked agai
 call in between (`tests/support/interleaving.py`). Faults and crashes happen at any call, and at any call
 another worker may run in between. Queue, workers and devices are in `tests/support/activator_harness.py`.
 
-What hypothesis draws from must be the same when it replays an example: messages and devices have numbers,
-and each example starts without what another one has left.
+Hypothesis must draw from the same values when it replays an example: messages and devices have numbers,
+and each example starts with an empty ledger and queue.
 """
 
 import json
@@ -55,7 +55,7 @@ CALL = st.tuples(
 
 
 class Delivery(StrEnum):
-    """How messages are delivered, and what happens during that."""
+    """How messages are delivered, and the changes during a delivery."""
 
     SAME_MESSAGES_MEANWHILE = "another worker runs in between, with the same messages"
     FAULT = "a call fails, or the function crashes at it"
@@ -66,7 +66,7 @@ class Delivery(StrEnum):
 
 
 class Activator(RuleBasedStateMachine):
-    """Does what queue, devices, CA and operators do, in any order."""
+    """The actions of queue, devices, CA and operators, in any order."""
 
     def __init__(self, aws: Account, impostor: DevelopmentCa, stranger: DevelopmentCa) -> None:
         super().__init__()
@@ -156,7 +156,7 @@ class Activator(RuleBasedStateMachine):
         for certificate, status in operators.items():
             operators[certificate] = "REVOKED" if status == REVOKED_IN_BETWEEN else status
 
-    # what holds after each step
+    # the invariants after each step
 
     @invariant()
     def no_invariant_was_violated_at_a_call(self) -> None:
@@ -195,7 +195,7 @@ class Activator(RuleBasedStateMachine):
         assert "PRIVATE KEY" not in rows
         assert key_pem(self.harness.aws.ca.key).decode().splitlines()[1] not in rows
 
-    # how it ends
+    # the end of an example
 
     def teardown(self) -> None:
         with self.stack:
@@ -234,7 +234,7 @@ def shared() -> Iterator[Account]:
         yield opened
 
 
-@pytest.mark.timeout(900)  # hypothesis takes a test that is cut off for one that is flaky
+@pytest.mark.timeout(900)  # hypothesis reports an interrupted test as flaky
 def test_no_interleaving_breaks_an_invariant(shared: Account) -> None:
     impostor = DevelopmentCa.create(DEFAULT_NAME)
     stranger = DevelopmentCa.create("another deployment's CA")
@@ -246,7 +246,7 @@ def test_no_interleaving_breaks_an_invariant(shared: Account) -> None:
             max_examples=EXAMPLES,
             stateful_step_count=STEPS,
             deadline=None,
-            phases=[Phase.reuse, Phase.generate],  # 12 steps can be read; to make them fewer takes minutes
+            phases=[Phase.reuse, Phase.generate],  # 12 steps are readable; shrinking takes minutes
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
         ),
     )

@@ -26,19 +26,19 @@ RETRY_AFTER_SECONDS = 5
 
 
 def longest_call_seconds() -> int:
-    """A call that uses up all its attempts, by the clients' settings and botocore's standard retry mode."""
+    """A call that uses all its attempts, by the clients' settings and botocore's standard retry mode."""
     attempts = CLIENT_CONFIG.retries["total_max_attempts"]
     pauses = [2**number + RETRY_AFTER_SECONDS for number in range(attempts - 1)]
     return int(attempts * (CLIENT_CONFIG.connect_timeout + CLIENT_CONFIG.read_timeout) + sum(pauses))
 
 
-def test_the_bound_that_the_page_states_follows_from_the_settings() -> None:
+def test_the_documented_time_bound_follows_from_the_settings() -> None:
     bound = int(TIME_FOR_ONE.total_seconds()) + longest_call_seconds()
 
     assert re.findall(r"at worst (\d+) s", ARCHITECTURE) == [str(bound)]
 
 
-def test_the_earliest_end_of_a_message_that_the_page_states_follows_from_the_waits(
+def test_the_documented_earliest_dead_letter_follows_from_the_delays(
     monkeypatch: "pytest.MonkeyPatch",
 ) -> None:
     monkeypatch.setattr("random.uniform", min)

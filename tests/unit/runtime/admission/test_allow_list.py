@@ -46,7 +46,7 @@ def test_a_listed_device_is_admitted(aws: Account) -> None:
     assert aws.status(certificate_id) == "ACTIVE"
 
 
-def test_by_ca_and_serial_number_one_certificate_is_admitted_and_no_other(aws: Account) -> None:
+def test_a_listed_serial_number_admits_only_its_certificate(aws: Account) -> None:
     use(aws, KeyKind.CA_SERIAL)
     certificate = aws.ca.issue(DeviceSpec("sensor-7")).certificate
     listed(aws, f"{aws.ca_id}#{certificate.serial_number}")
@@ -57,7 +57,7 @@ def test_by_ca_and_serial_number_one_certificate_is_admitted_and_no_other(aws: A
     assert (aws.status(first), aws.status(second)) == ("ACTIVE", "PENDING_ACTIVATION")
 
 
-def test_a_device_that_is_not_listed_is_refused_and_recorded_and_its_certificate_keeps_its_status(
+def test_an_unlisted_device_is_refused_and_recorded(
     aws: Account,
 ) -> None:
     certificate_id = pending(aws, "sensor-7")
@@ -106,7 +106,7 @@ def test_the_thing_gets_the_attributes_of_the_list(aws: Account) -> None:
     assert aws.iot.describe_thing(thingName="sensor-7")["attributes"] == {"site": "lab"}
 
 
-def test_an_attribute_that_aws_does_not_take_refuses_the_device(aws: Account) -> None:
+def test_an_attribute_that_aws_does_not_accept_refuses_the_device(aws: Account) -> None:
     listed(aws, "sensor-7", site="a b")
     with_things(aws, ThingSettings())
 

@@ -98,7 +98,7 @@ def test_the_function_gets_the_verified_facts_with_the_certificate() -> None:
     assert Certificate.load(event["certificatePem"]).fingerprint == CANDIDATE.certificate.fingerprint
 
 
-def test_the_function_is_called_and_its_answer_awaited() -> None:
+def test_the_function_is_invoked_synchronously() -> None:
     client = client_at(1)
     with Stubber(client) as stub:
         expected = {"FunctionName": "check", "Payload": ANY}
@@ -167,7 +167,7 @@ def test_an_error_of_the_function_defers(answer: Answer, detail: str) -> None:
         assert detail in failed(client)
 
 
-def test_no_answer_in_time_defers() -> None:
+def test_an_answer_after_the_time_out_defers() -> None:
     done = Event()
 
     def wait(_event: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
@@ -182,7 +182,7 @@ def test_no_answer_in_time_defers() -> None:
             done.set()
 
 
-def test_a_service_that_cannot_be_reached_is_left_to_the_activation() -> None:
+def test_an_unreachable_service_raises_the_error_of_the_sdk() -> None:
     with reserved_port() as port, pytest.raises(EndpointConnectionError):
         AdmissionFunction(client_at(port), "check").admit(CANDIDATE)
 
@@ -204,13 +204,13 @@ UNCLEAR = [
 
 
 @pytest.mark.parametrize("answer", UNCLEAR, ids=json.dumps)
-def test_what_is_no_clear_answer_defers(answer: object) -> None:
+def test_an_unclear_answer_defers(answer: object) -> None:
     with pytest.raises(DeferredError) as deferred:
         read_answer(json.dumps(answer).encode())
     assert deferred.value.reason is Reason.ADMISSION_FAILED
 
 
 @given(st.binary(max_size=60))
-def test_any_bytes_are_an_answer_or_an_error(payload: bytes) -> None:
+def test_any_other_bytes_defer(payload: bytes) -> None:
     with pytest.raises(DeferredError):
         read_answer(payload)

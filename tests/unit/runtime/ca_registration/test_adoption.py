@@ -71,7 +71,7 @@ def test_the_former_state_is_restored_after_updates(resource: CaResource, iot: E
     assert iot.state(ca_id) == OFF
 
 
-def test_the_ca_is_found_where_the_conflict_does_not_name_it(resource: CaResource, iot: EmulatedIot) -> None:
+def test_the_ca_is_found_if_the_conflict_does_not_name_it(resource: CaResource, iot: EmulatedIot) -> None:
     iot.conflict_has_id = False
     iot.add(NEXT_CA)
     ca_id = registered(iot)
@@ -155,7 +155,7 @@ def test_a_ca_whose_ownership_tags_were_changed_is_refused(
     assert iot.snapshot() == before
 
 
-def test_a_ca_that_a_deleted_stack_has_kept_is_adopted(account: CaAccount, resource: CaResource) -> None:
+def test_a_ca_retained_by_a_deleted_stack_is_adopted(account: CaAccount, resource: CaResource) -> None:
     resource.create(sni_only())
     resource.delete()
 
@@ -168,7 +168,7 @@ def test_a_ca_that_a_deleted_stack_has_kept_is_adopted(account: CaAccount, resou
 
 
 @pytest.mark.parametrize("kept_by", [OnDelete.DISABLE, OnDelete.DEACTIVATE, OnDelete.RETAIN])
-def test_a_ca_that_an_earlier_deployment_has_kept_needs_no_adoption(
+def test_a_ca_retained_by_an_earlier_deployment_needs_no_adoption(
     resource: CaResource, iot: EmulatedIot, kept_by: OnDelete
 ) -> None:
     ca_id = resource.create(sni_only(on_delete=kept_by))

@@ -1,4 +1,4 @@
-"""Every API call of every step fails once, in every way: nothing is left of it, a repetition succeeds."""
+"""Each fault at each API call of each step: the step is undone, and a repetition succeeds."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -174,7 +174,7 @@ def cases(steps: list[Step], faults: list[Fault]) -> list[Any]:
     ]
 
 
-def test_the_steps_make_the_calls_they_are_known_for() -> None:
+def test_the_steps_make_the_expected_calls() -> None:
     assert [name for _, name, _ in calls_of(CREATE)] == [
         "GetSecretValue",
         "GetRegistrationCode",
@@ -184,7 +184,7 @@ def test_the_steps_make_the_calls_they_are_known_for() -> None:
 
 
 @pytest.mark.parametrize(("step", "call", "fault"), cases([*CHANGES, *OTHER_SIGNERS], FAILURES))
-def test_a_failed_step_leaves_everything_as_it_was(
+def test_a_failed_step_restores_the_former_state(
     account: Account, step: Step, call: tuple[str, str, int], fault: Fault
 ) -> None:
     service, operation, at_call = call
@@ -198,7 +198,7 @@ def test_a_failed_step_leaves_everything_as_it_was(
             assert account.iot.snapshot() == state
         else:
             if operation == "RegisterCACertificate":
-                # An answer that was lost: the CA is found, and the step goes on from there.
+                # A lost response: the CA is found, and the step continues.
                 assert fault in {Fault.SERVER_ERROR, Fault.TIMEOUT_BEFORE, Fault.TIMEOUT_AFTER}
             else:
                 # A registration of our own needs no verification certificate.
@@ -208,7 +208,7 @@ def test_a_failed_step_leaves_everything_as_it_was(
 
 
 @pytest.mark.parametrize(("step", "call", "fault"), cases(ALL, list(Fault)))
-def test_a_repeated_step_ends_as_if_nothing_had_failed(
+def test_a_repeated_step_has_the_same_result_as_without_a_fault(
     account: Account, step: Step, call: tuple[str, str, int], fault: Fault
 ) -> None:
     service, operation, at_call = call
@@ -224,7 +224,7 @@ def test_a_repeated_step_ends_as_if_nothing_had_failed(
     assert account.iot.snapshot() == without_fault
 
 
-def test_a_failed_undo_neither_hides_the_first_failure_nor_stops_the_other_undos(
+def test_a_failed_undo_step_keeps_the_first_error_and_the_other_undo_steps(
     account: Account, caplog: pytest.LogCaptureFixture
 ) -> None:
     ca_id = registered_by_another(account)

@@ -1,4 +1,4 @@
-"""The function always answers CloudFormation, in one line, without anything secret."""
+"""The function always responds to CloudFormation, in one line and without a secret."""
 
 import io
 import json
@@ -125,7 +125,7 @@ def test_logs_neither_the_event_nor_the_key(monkeypatch: pytest.MonkeyPatch, log
         ("UnauthorizedException", len(IAM_DELAYS) + 1, "GetRegistrationCode: the permission is missing"),
     ],
 )
-def test_a_refused_call_is_repeated(account: CaAccount, code: str, tries: int, reason: str) -> None:
+def test_a_denied_call_is_repeated(account: CaAccount, code: str, tries: int, reason: str) -> None:
     account.iot.refusals = [code] * tries
     with pytest.raises(CaRegistrationFailedError, match=reason):
         handle(event(), CONTEXT)
@@ -137,7 +137,7 @@ def test_a_refused_call_is_repeated(account: CaAccount, code: str, tries: int, r
 
 
 @pytest.mark.parametrize("physical_id", ["CREATE_FAILED", "2024/01/01/[$LATEST]abc", "fleet-Ca-1ABC"])
-def test_the_deletion_of_what_was_never_created_succeeds(account: CaAccount, physical_id: str) -> None:
+def test_deleting_a_resource_never_created_succeeds(account: CaAccount, physical_id: str) -> None:
     calls: list[str] = []
     account.session.events.register("before-call.iot", lambda model, **_: calls.append(model.name))
 

@@ -1,4 +1,4 @@
-"""Create and delete: the state in which each leaves a CA."""
+"""Create and delete: the resulting state of a CA."""
 
 from typing import Any
 
@@ -69,7 +69,7 @@ def registered(iot: EmulatedIot, tags: dict[str, Any]) -> str:
     return ca_id
 
 
-def test_creation_uses_its_own_registration_of_a_ca_that_has_expired_since(
+def test_creation_accepts_its_own_registration_of_an_expired_ca(
     resource: CaResource, iot: EmulatedIot
 ) -> None:
     ca_id = registered(iot, OURS)
@@ -79,7 +79,7 @@ def test_creation_uses_its_own_registration_of_a_ca_that_has_expired_since(
 
 
 @pytest.mark.parametrize("tags", [{}, THEIRS, {"jitr:stack": "fleet"}], ids=["none", "theirs", "incomplete"])
-def test_the_certificate_of_a_registration_that_is_not_its_own_is_checked(
+def test_a_foreign_registration_of_an_expired_ca_is_refused(
     resource: CaResource, iot: EmulatedIot, tags: dict[str, str]
 ) -> None:
     registered(iot, tags)

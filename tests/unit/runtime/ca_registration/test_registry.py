@@ -1,4 +1,4 @@
-"""The exception for each error of AWS IoT, and the advice in it. No local cloud raises them all."""
+"""The exception for each error of AWS IoT, and the advice in it. No emulator raises all of them."""
 
 from typing import Any
 

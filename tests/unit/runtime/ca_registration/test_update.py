@@ -40,7 +40,7 @@ def test_a_change_of_on_delete_has_its_effect_at_the_deletion(resource: CaResour
     assert iot.cas == {}
 
 
-def test_the_same_certificate_in_another_text_is_an_update_in_place(
+def test_the_same_certificate_with_other_text_is_an_update_in_place(
     resource: CaResource, iot: EmulatedIot
 ) -> None:
     ca_id = resource.create(sni_only())

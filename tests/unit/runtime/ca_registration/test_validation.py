@@ -74,7 +74,7 @@ ECDSA_WITH_SHA256 = bytes.fromhex("06082a8648ce3d040302")
     ],
     ids=["an unknown key", "an unknown signature", "an extension twice"],
 )
-def test_what_cannot_be_read_is_refused(identifier: bytes, other: bytes, fault: CaFault, found: str) -> None:
+def test_an_unreadable_part_is_refused(identifier: bytes, other: bytes, fault: CaFault, found: str) -> None:
     refused, message = fault_of(Certificate.load(SOUND.der.replace(identifier, other)))
 
     assert refused is fault
@@ -94,7 +94,7 @@ def test_what_cannot_be_read_is_refused(identifier: bytes, other: bytes, fault: 
         (pem_of(CaSpec().key, "secret"), CaFault.NOT_ONLY_A_CERTIFICATE),
     ],
 )
-def test_other_files_are_refused(text: str, fault: CaFault) -> None:
+def test_files_of_another_kind_are_refused(text: str, fault: CaFault) -> None:
     with pytest.raises(CaCertificateError) as caught:
         load_ca_certificate(text)
 
@@ -117,7 +117,7 @@ def test_a_ca_expires_soon_from_ninety_days_before_its_end(days: float, soon: An
     assert expires_soon(CaSpec(ends_in_days=days).build()) is soon
 
 
-def test_the_ends_of_the_validity_allow_for_clocks_that_differ() -> None:
+def test_the_validity_check_tolerates_clock_differences() -> None:
     ca = CaSpec().build()
 
     check_ca_certificate(ca, ca.not_before - timedelta(seconds=4))

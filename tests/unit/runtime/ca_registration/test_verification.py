@@ -59,7 +59,7 @@ def test_is_never_valid_beyond_its_ca() -> None:
     assert made.not_after == ca.not_after
 
 
-def test_two_are_never_the_same() -> None:
+def test_each_verification_certificate_has_a_new_key_and_serial_number() -> None:
     spec = CaSpec()
     ca = spec.build()
 

@@ -1,4 +1,4 @@
-"""Which certificates of the event count, in any encoding and order."""
+"""Which certificates of the event are checked, in any encoding and order."""
 
 from itertools import permutations
 from typing import Any
@@ -52,14 +52,14 @@ def test_a_hash_in_capitals_is_the_same_hash() -> None:
     assert presented(event) == [LEAF]
 
 
-def test_one_text_may_hold_the_whole_chain() -> None:
+def test_one_text_may_contain_the_whole_chain() -> None:
     event = connect_event(CA.certificate.pem + LEAF.pem, principal=LEAF.fingerprint)
 
     assert presented(event) == [LEAF]
 
 
 @pytest.mark.parametrize("principal", ["", "0" * 64, "AROAEXAMPLE:session", None])
-def test_all_certificates_count_where_the_principal_is_none_of_them(principal: Any) -> None:
+def test_all_certificates_are_checked_if_none_matches_the_principal(principal: Any) -> None:
     event = connect_event(CA.certificate.pem, LEAF.pem, principal=principal)
 
     assert presented(event) == [CA.certificate, LEAF]
@@ -85,7 +85,7 @@ def test_an_event_without_a_readable_chain_is_malformed(chain: Any) -> None:
 
 
 @given(st.lists(st.one_of(st.text(), st.binary().map(str), st.none(), st.integers()), max_size=4), st.text())
-def test_no_chain_causes_another_error(chain: list[Any], principal: str) -> None:
+def test_any_chain_is_read_or_malformed(chain: list[Any], principal: str) -> None:
     try:
         found = presented({"principalId": principal, "clientCertificateChain": chain})
     except MalformedCertificateError:

@@ -1,4 +1,4 @@
-"""Who may connect: from the published index alone, for any behaviour of S3."""
+"""Which devices may connect: decided by the published index alone, for any behaviour of S3."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -54,7 +54,7 @@ def harness(s3: Any, tmp_path: Path) -> GuardHarness:
         pytest.param(device(2, NAMESAKE), NAMESAKE, None, ConnectFinding.NOT_OURS, id="of our CA's name"),
     ],
 )
-def test_with_a_usable_index_only_a_listed_device_of_our_ca_is_refused(  # noqa: PLR0917
+def test_with_a_usable_index_only_listed_devices_of_our_ca_are_refused(  # noqa: PLR0917
     harness: GuardHarness,
     on_unknown: OnUnknown,
     leaf: Certificate,
@@ -70,7 +70,7 @@ def test_with_a_usable_index_only_a_listed_device_of_our_ca_is_refused(  # noqa:
 
 
 @pytest.mark.parametrize("lifted", [False, True], ids=["listed", "hold lifted"])
-def test_a_newer_index_counts_a_refresh_later_at_most(harness: GuardHarness, *, lifted: bool) -> None:
+def test_a_newer_index_is_used_after_one_refresh_interval(harness: GuardHarness, *, lifted: bool) -> None:
     harness.publish(*([Entry(2, HOLD)] if lifted else []))
     guard = harness.guard(OnUnknown.REFUSE)
     before = guard.decide(connect_of(LISTED))
@@ -80,7 +80,7 @@ def test_a_newer_index_counts_a_refresh_later_at_most(harness: GuardHarness, *, 
     assert (before.admitted, guard.decide(connect_of(LISTED)).admitted) == (not lifted, lifted)
 
 
-def test_after_a_start_connects_within_a_refresh_send_no_request(harness: GuardHarness) -> None:
+def test_after_a_start_connects_make_no_request_for_one_refresh_interval(harness: GuardHarness) -> None:
     harness.publish(Entry(2))
     guard = harness.guard(OnUnknown.REFUSE)
 
@@ -96,7 +96,7 @@ def test_after_a_start_connects_within_a_refresh_send_no_request(harness: GuardH
 # the chain and its principal
 
 
-def test_a_principal_that_is_no_certificate_is_no_way_around_the_list(harness: GuardHarness) -> None:
+def test_an_unknown_principal_does_not_bypass_the_list(harness: GuardHarness) -> None:
     harness.publish(Entry(2))
     guard = harness.guard(OnUnknown.ADMIT)
 
@@ -193,7 +193,7 @@ def test_a_device_of_another_ca_is_recognised_by_the_ca_certificate_alone(harnes
     assert harness.guard(OnUnknown.REFUSE).decide(event).finding is ConnectFinding.NOT_OURS
 
 
-def test_what_a_stale_index_lists_stays_refused(harness: GuardHarness) -> None:
+def test_a_device_on_a_stale_index_stays_refused(harness: GuardHarness) -> None:
     stale(harness)
 
     assert harness.guard(OnUnknown.ADMIT).decide(connect_of(LISTED)).finding is ConnectFinding.REVOKED
@@ -207,7 +207,7 @@ def test_a_ca_without_a_certificate_does_not_affect_the_devices_of_another_one(h
     assert not guard.decide(connect_of(LISTED)).admitted
 
 
-def test_what_was_missing_is_found_a_refresh_later(harness: GuardHarness) -> None:
+def test_a_new_index_is_found_after_one_refresh_interval(harness: GuardHarness) -> None:
     guard = harness.guard(OnUnknown.REFUSE)
     before = guard.decide(connect_of(GOOD))
     harness.publish()
@@ -243,7 +243,7 @@ FAULTS = [Fault.THROTTLE, Fault.SERVER_ERROR, Fault.ACCESS_DENIED, Fault.TIMEOUT
 @pytest.mark.parametrize("on_unknown", BOTH)
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("at_call", [1, 2], ids=["CA certificate", "index"])
-def test_a_failing_start_is_no_usable_index_until_the_next_refresh(
+def test_after_a_failed_start_no_index_is_usable_until_the_next_refresh(
     harness: GuardHarness, on_unknown: OnUnknown, fault: Fault, at_call: int
 ) -> None:
     harness.publish(Entry(2))
@@ -262,7 +262,7 @@ def test_a_failing_start_is_no_usable_index_until_the_next_refresh(
 
 @pytest.mark.parametrize("on_unknown", BOTH)
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_failing_refresh_refuses_what_the_last_index_lists(
+def test_during_a_failed_refresh_the_last_index_still_refuses(
     harness: GuardHarness, on_unknown: OnUnknown, fault: Fault
 ) -> None:
     harness.publish(Entry(2))
@@ -291,7 +291,7 @@ def test_a_connect_waits_for_one_failing_request_with_several_cas(harness: Guard
     assert (at_start, at_connect) == (["GetObject"], ["GetObject"])
 
 
-def test_an_index_that_was_confirmed_counts_while_a_request_about_another_one_fails(
+def test_a_confirmed_index_is_used_while_the_request_for_another_fails(
     harness: GuardHarness,
 ) -> None:
     harness.publish(Entry(2))

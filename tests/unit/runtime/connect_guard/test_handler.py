@@ -81,7 +81,7 @@ def test_without_an_index_the_configuration_decides_and_the_log_warns(
 
 
 def test_a_defect_is_raised(harness: GuardHarness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """AWS IoT goes on only with `true`, and a failed invocation is counted."""
+    """AWS IoT continues only with `true`; a failed invocation is counted."""
     harness.publish()
     module = started(monkeypatch, harness.store.bucket, "admit")
     module._guard().cas = None
@@ -97,11 +97,11 @@ def test_another_value_of_on_unknown_is_refused(
         started(monkeypatch, harness.store.bucket, "maybe")
 
 
-def test_its_code_can_read_objects_and_nothing_else() -> None:
+def test_the_code_of_the_guard_calls_only_get_object() -> None:
     assert calls_of(f"{HANDLER}.handle") == {("s3:GetObject",)}
 
 
-def test_it_starts_without_libraries_that_it_does_not_need() -> None:
+def test_the_guard_does_not_import_boto3_powertools_or_pydantic() -> None:
     program = f"import sys, {HANDLER}; print(*sorted({{each.partition('.')[0] for each in sys.modules}}))"
     run = subprocess.run(
         [sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=60

@@ -1,4 +1,4 @@
-"""The fleet's size: every device counts once, whatever is repeated, concurrent or interrupted."""
+"""The fleet's size: every device counts once, also after repeated, concurrent or interrupted calls."""
 
 from contextlib import nullcontext, suppress
 from typing import Any
@@ -77,7 +77,7 @@ def test_an_interrupted_count_is_completed_by_the_repetition(
     assert ledger.size() == 1
 
 
-def test_a_lost_claim_counts_nothing(ledger: LedgerAndTime) -> None:
+def test_a_worker_that_lost_its_claim_changes_no_count(ledger: LedgerAndTime) -> None:
     claim = ledger.acquire(device(1), now=1_000, expires_at=1_500)
     claim = ledger.record_activating(claim, Identity(CA, SerialNumber("1"), None), None)
     ledger.acquire(device(1), now=2_000, expires_at=2_500)
@@ -96,7 +96,7 @@ def test_a_retired_device_does_not_count(ledger: LedgerAndTime) -> None:
 
 
 @pytest.mark.parametrize(("corrections", "size"), [([False, False], 0), ([False, True, True], 1)])
-def test_a_correction_counts_a_device_of_the_ledger_once(
+def test_a_repeated_correction_changes_the_count_once(
     ledger: LedgerAndTime, corrections: list[bool], size: int
 ) -> None:
     ledger.activate(device(1))

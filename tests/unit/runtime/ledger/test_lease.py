@@ -14,20 +14,20 @@ def acquire(aws: Account, now: int = NOW, holder: str | None = None) -> Lease:
     return Lease.acquire(aws.ledger.items, KEY, now=now, expires_at=now + 1000, holder=holder)
 
 
-def test_one_worker_holds_it(aws: Account) -> None:
+def test_only_one_worker_can_hold_the_lease(aws: Account) -> None:
     acquire(aws)
 
     with pytest.raises(ConditionFailedError, match=KEY):
         acquire(aws, NOW + 1000)
 
 
-def test_it_can_be_acquired_again_once_it_is_released_or_has_expired(aws: Account) -> None:
+def test_a_released_or_expired_lease_can_be_acquired(aws: Account) -> None:
     acquire(aws).release()
     acquire(aws)
     acquire(aws, NOW + 1001)
 
 
-def test_the_holder_changes_the_item_and_the_next_one_reads_it(aws: Account) -> None:
+def test_the_next_holder_reads_the_changes_of_the_last_one(aws: Account) -> None:
     lease = acquire(aws)
 
     changed = lease.update({"cursor": "here"})
@@ -36,7 +36,7 @@ def test_the_holder_changes_the_item_and_the_next_one_reads_it(aws: Account) -> 
     assert changed["cursor"] == acquire(aws).item["cursor"] == "here"
 
 
-def test_a_worker_whose_lease_has_expired_changes_nothing_any_more(aws: Account) -> None:
+def test_a_worker_with_an_expired_lease_cannot_change_the_item(aws: Account) -> None:
     late = acquire(aws)
     other = acquire(aws, NOW + 1001)
 
@@ -47,7 +47,7 @@ def test_a_worker_whose_lease_has_expired_changes_nothing_any_more(aws: Account)
     assert "marker" not in other.update({"marker2": "in time"})
 
 
-def test_an_earlier_lease_of_the_same_holder_does_not_stand_in_the_way(aws: Account) -> None:
+def test_the_same_holder_can_acquire_its_lease_again(aws: Account) -> None:
     acquire(aws, holder="certificate")
 
     assert acquire(aws, holder="certificate").item["expiresAt"] == NOW // 1000 + 86_400

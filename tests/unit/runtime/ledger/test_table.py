@@ -1,4 +1,4 @@
-"""Claims, and what is read from the ledger, against DynamoDB's own conditions (moto)."""
+"""Claims on rows, and reads of the ledger, against DynamoDB's own conditions (moto)."""
 
 from collections.abc import Callable
 
@@ -120,12 +120,12 @@ def test_a_decision_applies_exactly_to_the_events_sent_up_to_its_valid_until(
 
 
 def wait(aws: Account, state: State | None = None, *, message_id: str = "m") -> None:
-    """Record that the certificate waits, its row being read with this state."""
+    """Record that the certificate waits, as a worker that has read its row with this state."""
     read = Row(CERTIFICATE, state)
     aws.ledger.record_rate_limited(read, slot=NOW + 9, sent_at=NOW - 5, message_id=message_id, now=NOW)
 
 
-def test_the_row_names_the_slot_and_the_message_that_brings_the_certificate_back(aws: Account) -> None:
+def test_the_row_has_the_slot_and_the_waiting_message(aws: Account) -> None:
     for _ in range(2):
         wait(aws)
 
@@ -142,7 +142,7 @@ def test_the_row_names_the_slot_and_the_message_that_brings_the_certificate_back
         wait(aws, message_id="another message")
 
 
-def test_an_event_that_was_answered_meanwhile_does_not_wait_though_the_state_is_the_same(
+def test_an_event_covered_by_a_concurrent_decision_does_not_wait(
     aws: Account,
 ) -> None:
     refused = aws.ledger.claim(CERTIFICATE, sent_at=NOW - 9, message_id="n", now=NOW, expires_at=NOW + 1000)
@@ -163,7 +163,7 @@ def test_a_certificate_that_another_worker_has_claimed_does_not_wait(aws: Accoun
     assert deferred.value.reason is Reason.CLAIMED_ELSEWHERE
 
 
-def test_a_state_that_changed_meanwhile_is_not_overwritten(aws: Account) -> None:
+def test_a_state_that_changed_concurrently_is_not_overwritten(aws: Account) -> None:
     put(aws, State.ACTIVATED)
 
     with pytest.raises(DeferredError):
@@ -181,7 +181,7 @@ def test_a_state_that_was_begun_or_lasts_is_kept(aws: Account, state: State) -> 
     assert (row(aws).state, row(aws).reason) == (state, Reason.RATE_LIMITED)
 
 
-def test_a_refused_certificate_that_comes_again_waits_as_a_deferred_one(aws: Account) -> None:
+def test_a_refused_certificate_that_waits_again_is_deferred(aws: Account) -> None:
     put(aws, State.REFUSED)
 
     wait(aws, State.REFUSED)
@@ -205,7 +205,7 @@ def test_many_rows_are_read_a_hundred_at_a_time_each_once(aws: Account) -> None:
     assert sizes == [100, 100, 50]
 
 
-def test_values_of_a_newer_version_read_as_unknown(aws: Account) -> None:
+def test_values_of_a_newer_version_are_read_as_unknown(aws: Account) -> None:
     put(aws, "transcended", reason="because", newAttribute="x")
 
     assert row(aws) == Row(CERTIFICATE)

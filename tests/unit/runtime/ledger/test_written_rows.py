@@ -1,4 +1,4 @@
-"""What each decision leaves in the ledger's table: the whole row, so that nothing else is written."""
+"""The row that each decision writes into the ledger; tests compare the whole row."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ def claim(aws: Account, at: int = 900, message: str = "m") -> Claim:
 
 @pytest.fixture
 def claimed(aws: Account) -> Claim:
-    """A claim on a row that was deferred, and of which nothing was known: it was to expire."""
+    """A claim on a deferred row without an identity; the row has an expiry."""
     throttled = Verdict(Reason.THROTTLED, "slow")
     aws.ledger.record_deferred(claim(aws), throttled, message_id="m", now=2_000, valid_until=3_000)
     aws.ledger.record_stale(claim(aws), None, active=False, message_id="m", now=2_500, valid_until=3_000)
@@ -38,7 +38,7 @@ def claimed(aws: Account) -> Claim:
 
 
 def row(aws: Account) -> Row:
-    """The row, but for the count of claims on it, which every test here makes its own."""
+    """The row without its count of claims, which differs between tests."""
     found = aws.ledger.row(CERTIFICATE)
     assert found is not None
     assert found.attempts > 0
@@ -52,7 +52,7 @@ def is_claimed(aws: Account) -> bool:
 
 
 @pytest.mark.parametrize(("identity", "identified"), [(IDENTITY, IDENTIFIED), (None, {})])
-def test_a_refusal(
+def test_record_refusing_and_record_refused_write_the_refusal(
     aws: Account, claimed: Claim, identity: Identity | None, identified: dict[str, Any]
 ) -> None:
     refused = {"detail": "since Monday", "decided_at": 4_000, **identified, **SEEN}
@@ -78,7 +78,7 @@ def test_a_refusal(
     assert not is_claimed(aws)
 
 
-def test_a_refusal_at_once(aws: Account, claimed: Claim) -> None:
+def test_record_refused_writes_an_immediate_refusal(aws: Account, claimed: Claim) -> None:
     long = Verdict(Reason.EXPIRED, "x" * 10_000)
 
     aws.ledger.record_refused(claimed, long, IDENTITY, now=4_000, valid_until=5_000)
@@ -96,7 +96,7 @@ def test_a_refusal_at_once(aws: Account, claimed: Claim) -> None:
     assert not is_claimed(aws)
 
 
-def test_a_deferral(aws: Account, claimed: Claim) -> None:
+def test_record_deferred_writes_the_deferral(aws: Account, claimed: Claim) -> None:
     verdict = Verdict(Reason.CRL_STALE, "since noon")
 
     aws.ledger.record_deferred(claimed, verdict, message_id="n", now=4_000, valid_until=5_000)
@@ -125,7 +125,7 @@ def test_a_deferral_of_a_refused_certificate_is_no_refusal_any_more(aws: Account
     assert (row(aws).state, row(aws).reason, row(aws).detail) == (State.DEFERRED, Reason.THROTTLED, "")
 
 
-def test_an_activation(aws: Account, claimed: Claim) -> None:
+def test_record_activating_and_record_activated_write_the_activation(aws: Account, claimed: Claim) -> None:
     aws.ledger.record_refusing(claimed, EXPIRED, IDENTITY, status="inactive", now=4_000)
 
     activating = aws.ledger.record_activating(claimed, IDENTITY, "v1")
@@ -164,7 +164,7 @@ def test_an_activation(aws: Account, claimed: Claim) -> None:
     ],
     ids=["replaced", "revoked meanwhile", "not replaced"],
 )
-def test_a_retirement(
+def test_record_retired_writes_the_retirement(
     aws: Account, claimed: Claim, state: State, superseded_by: str | None, expected: tuple[State, int]
 ) -> None:
     activating = aws.ledger.record_activating(claimed, IDENTITY, None)
@@ -181,7 +181,7 @@ def test_a_retirement(
 
 
 def put_state(aws: Account, state: State) -> Claim:
-    """Let the row have a state, of which nothing is known why; claim it."""
+    """Give the row a state without a reason; claim it."""
     texts = {"certificateId": CERTIFICATE, "state": state.value, "reason": "throttled", "detail": "slow"}
     aws.dynamodb.put_item(TableName=aws.table, Item={name: {"S": text} for name, text in texts.items()})
     return claim(aws)
@@ -223,7 +223,7 @@ def test_a_certificate_decided_by_another_caller_is_recorded(aws: Account, repla
     assert not is_claimed(aws)
 
 
-def test_a_row_that_was_to_expire_stays_once_another_caller_has_decided(aws: Account, claimed: Claim) -> None:
+def test_the_row_does_not_expire_after_a_decision_of_another_caller(aws: Account, claimed: Claim) -> None:
     aws.ledger.record_stale(claimed, IDENTITY, active=False, message_id="m", now=4_000, valid_until=5_000)
 
     assert (row(aws).state, row(aws).expires_at) == (State.KNOWN, 0)
@@ -269,9 +269,7 @@ def test_a_certificate_in_a_lasting_state_that_is_gone_does_not_expire(aws: Acco
     assert not is_claimed(aws)
 
 
-def test_a_refused_certificate_that_is_gone_stays_with_its_serial_number(
-    aws: Account, claimed: Claim
-) -> None:
+def test_a_deleted_refused_certificate_keeps_its_row_and_serial_number(aws: Account, claimed: Claim) -> None:
     aws.ledger.record_refused(claimed, EXPIRED, IDENTITY, now=4_000, valid_until=5_000)
 
     again = claim(aws, 6_000, "n")
@@ -281,7 +279,7 @@ def test_a_refused_certificate_that_is_gone_stays_with_its_serial_number(
     assert row(aws).expires_at == 0
 
 
-def test_a_slot_of_a_certificate_that_is_gone_ends_with_its_claim(aws: Account, claimed: Claim) -> None:
+def test_the_slot_of_a_deleted_certificate_is_cleared(aws: Account, claimed: Claim) -> None:
     waiting = Verdict(Reason.RATE_LIMITED, "in a while")
     aws.ledger.record_deferred(claimed, waiting, message_id="m", now=4_000, valid_until=5_000)
 

@@ -148,7 +148,7 @@ def test_without_a_decision_nothing_is_published(aws: Account, bus: EventBus, re
     assert bus.received() == []
 
 
-def test_without_the_option_the_rows_owe_nothing(aws: Account) -> None:
+def test_without_the_option_rows_have_no_owed_events(aws: Account) -> None:
     certificate_id = aws.pending()
 
     aws.process(aws.event(certificate_id))
@@ -157,7 +157,7 @@ def test_without_the_option_the_rows_owe_nothing(aws: Account) -> None:
     assert {OWED_EVENTS, OWED_SHARD, OWED_SINCE, "lastEvent"} & set(item) == set()
 
 
-def test_events_go_out_in_calls_of_ten_after_all_outcomes_of_the_batch(aws: Account, bus: EventBus) -> None:
+def test_events_are_published_by_tens_after_all_outcomes_of_the_batch(aws: Account, bus: EventBus) -> None:
     certificates = [aws.pending() for _ in range(12)]
     order: list[str] = []
 
@@ -172,9 +172,7 @@ def test_events_go_out_in_calls_of_ten_after_all_outcomes_of_the_batch(aws: Acco
     assert {event["detail"]["certificateId"] for event in bus.received()} == set(certificates)
 
 
-def test_what_is_not_taken_is_counted_and_the_worker_publishes_nothing_for_a_minute(
-    aws: Account, bus: EventBus
-) -> None:
+def test_after_a_failed_publication_the_worker_pauses_for_a_minute(aws: Account, bus: EventBus) -> None:
     batch = aws.batch()
     with injected(bus.events, "PutEvents", Fault.TIMEOUT_BEFORE):
         assert aws.process(aws.event(aws.pending()), batch=batch) == []
@@ -207,7 +205,7 @@ def test_without_time_for_a_call_nothing_is_published(aws: Account, bus: EventBu
 
 
 def test_the_activator_does_not_import_the_outbox_where_events_are_off() -> None:
-    """Its start must not become slower where events are off."""
+    """The start of the activator must not become slower if events are off."""
     code = "import sys, iot_jitr_runtime.activator.handler; print(*sys.modules)"
 
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Each event is published at least once, whatever fails at whatever call; each repetition has the same id."""
+"""Each event is published at least once after any fault at any call; a repetition has the same id."""
 
 from contextlib import suppress
 from datetime import timedelta
@@ -26,7 +26,7 @@ def client(aws: Account, bus: EventBus, step: Step) -> Any:
 
 
 def reconcile(aws: Account, bus: EventBus) -> Outbox:
-    """A run of the reconciler, when what is in flight is no longer."""
+    """A run of the reconciler, late enough that no event is in flight."""
     aws.clock.pass_time(seconds=IN_FLIGHT.total_seconds() + 1)
     outbox = bus.outbox(aws)
     outbox.publish_owed(Deadline(aws.clock() + timedelta(minutes=5), aws.clock))
@@ -72,7 +72,7 @@ def test_after_any_fault_at_any_call_the_event_of_the_activation_is_published(
 @pytest.mark.parametrize(
     "fault", [fault for fault in Fault if fault not in {Fault.CRASH_BEFORE, Fault.CRASH_AFTER}]
 )
-def test_a_fault_of_the_bus_is_no_fault_of_the_activation(aws: Account, bus: EventBus, fault: Fault) -> None:
+def test_a_fault_of_the_bus_does_not_affect_the_activation(aws: Account, bus: EventBus, fault: Fault) -> None:
     certificate_id = aws.pending()
 
     with injected(bus.events, "PutEvents", fault):
@@ -84,9 +84,7 @@ def test_a_fault_of_the_bus_is_no_fault_of_the_activation(aws: Account, bus: Eve
     assert len(owed(aws, certificate_id)) == 1
 
 
-def test_of_a_call_that_is_taken_in_part_only_the_rest_is_published_again(
-    aws: Account, bus: EventBus
-) -> None:
+def test_after_a_partial_failure_only_the_failed_events_are_repeated(aws: Account, bus: EventBus) -> None:
     certificates = sorted(aws.pending() for _ in range(3))
     left_out: list[str] = []
 
@@ -128,7 +126,7 @@ def test_a_row_that_owes_a_newer_event_keeps_its_marks_until_all_are_published(
     assert owed(aws, certificate_id) == set()
 
 
-def test_what_is_in_flight_is_left_to_its_worker(aws: Account, bus: EventBus) -> None:
+def test_the_reconciler_does_not_publish_events_in_flight(aws: Account, bus: EventBus) -> None:
     with injected(bus.events, "PutEvents", Fault.TIMEOUT_BEFORE):
         aws.process(aws.event(aws.pending()))
 
@@ -151,7 +149,7 @@ def test_a_bus_that_refuses_is_called_once_in_a_run_of_the_reconciler(aws: Accou
     assert {event["detail"]["certificateId"] for event in bus.received()} == set(certificates)
 
 
-def test_the_reconciler_stops_at_its_deadline_and_the_next_run_goes_on(aws: Account, bus: EventBus) -> None:
+def test_the_reconciler_stops_at_its_deadline_and_the_next_run_continues(aws: Account, bus: EventBus) -> None:
     certificates = [aws.pending() for _ in range(4)]
     with injected(bus.events, "PutEvents", Fault.TIMEOUT_BEFORE):
         aws.process(*map(aws.event, certificates))

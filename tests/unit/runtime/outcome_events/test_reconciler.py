@@ -25,7 +25,7 @@ from tests.unit.runtime.reconciler.test_passes import QUARTER, newest, passes
 
 
 class Crl:
-    """A CRL whose check ends in the way that the test sets; missing at first."""
+    """A revocation check with a result that the test sets; a missing CRL by default."""
 
     def __init__(self) -> None:
         self.ends: Exception | None = DeferredError(Reason.CRL_MISSING)
@@ -98,7 +98,7 @@ def test_a_certificate_that_waits_for_its_crl_is_published_with_the_reason(
     assert crl.ends is not None
 
 
-def test_a_certificate_that_waits_for_its_slot_does_not_wait_too_long(
+def test_waiting_for_a_slot_is_no_waiting_too_long_event(
     aws: Account, bus: EventBus, reconciler: Passes, device: CertificateId
 ) -> None:
     aws.clock.pass_time(minutes=20)
@@ -127,7 +127,7 @@ def test_a_second_wait_is_published_again(
     assert outcomes == ["waiting_too_long", "refused", "waiting_too_long", "activated"]
 
 
-def test_a_certificate_that_is_decided_meanwhile_does_not_wait_too_long(
+def test_a_concurrent_decision_prevents_the_waiting_too_long_event(
     aws: Account, bus: EventBus, reconciler: Passes, device: CertificateId
 ) -> None:
     aws.clock.pass_time(minutes=20)
@@ -199,7 +199,7 @@ def variables(aws: Account, bus: str) -> dict[str, str]:
     }
 
 
-def test_a_run_of_the_reconciler_publishes_what_the_activator_has_left(
+def test_the_reconciler_publishes_the_owed_events_of_the_activator(
     aws: Account, bus: EventBus, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
 ) -> None:
     aws.clock.pass_time(minutes=-4)
@@ -223,7 +223,7 @@ def test_the_activator_publishes_by_its_environment_and_counts_what_it_could_not
 ) -> None:
     for arn in (bus.arn, f"{bus.arn}-that-is-not-there"):
         module = started(monkeypatch, "activator", variables(aws, arn), log)
-        # Let the function's own client answer what moto leaves out, as the account's does.
+        # The function's own client must return what moto leaves out, as the client of the account does.
         iot_events = module._batch().activation.iot.meta.events
         iot_events.register("after-call.iot.DescribeCertificate", add_the_ca)
         answer = module.handle({"Records": [aws.event(aws.pending())]}, context("activator"))

@@ -1,4 +1,4 @@
-"""The schema that is shipped: a schema, the closed sets of the code, and strict where it counts."""
+"""The shipped schema: it is valid, has the closed sets of the code, and rejects invalid events."""
 
 import json
 from typing import Any
@@ -24,7 +24,7 @@ VALID: dict[str, Any] = {
 }
 
 
-def test_it_is_a_schema_of_this_version_and_of_every_outcome() -> None:
+def test_the_schema_has_the_version_and_every_outcome() -> None:
     Draft202012Validator.check_schema(SCHEMA)
 
     assert SCHEMA["properties"]["schemaVersion"] == {"const": SCHEMA_VERSION}
@@ -43,7 +43,7 @@ def test_every_refusal_is_valid(reason: Reason) -> None:
     Draft202012Validator(SCHEMA).validate(json.loads(event.detail))
 
 
-def test_the_same_decision_makes_the_same_event_and_each_part_of_it_counts() -> None:
+def test_the_event_id_depends_on_every_part_of_the_decision() -> None:
     def made(certificate: str = "ab", event_type: EventType = EventType.REFUSED, **values: Any) -> str:
         row = Row(
             CertificateId(certificate * 32), **{"reason": Reason.EXPIRED, "decided_at": 1_000, **values}
@@ -77,7 +77,7 @@ def test_the_same_decision_makes_the_same_event_and_each_part_of_it_counts() -> 
     ],
     ids=str,
 )
-def test_what_is_no_event_is_refused(change: dict[str, Any]) -> None:
+def test_an_invalid_event_is_refused(change: dict[str, Any]) -> None:
     validator = Draft202012Validator(SCHEMA)
     document = {name: value for name, value in {**VALID, **change}.items() if value is not None}
 

@@ -1,4 +1,4 @@
-"""The client id of a certificate, from its row: the one that its policy allows, or none."""
+"""The client id of a certificate, from its row: the one that its policy allows, or None."""
 
 import pytest
 
@@ -29,12 +29,12 @@ def test_the_placeholders_are_replaced_by_the_values_of_the_row(template: str, e
 @pytest.mark.parametrize(
     "name", ["", "a/b", "a*", "${iot:ClientId}", "a+b", "#", "a b", "{{thing_name}}", "n" * 65, "\u00e9"]
 )
-def test_a_value_that_no_policy_contains_gives_no_client_id(name: str) -> None:
+def test_a_value_that_policies_cannot_contain_gives_no_client_id(name: str) -> None:
     assert client_id("{{common_name}}", Row(CertificateId("c"), common_name=name)) is None
     if name not in {"#", "n" * 65}:
         assert client_id("{{thing_name}}", Row(CertificateId("c"), thing_name=name)) is None
 
 
-def test_a_client_id_that_aws_iot_does_not_take_is_none() -> None:
+def test_an_invalid_client_id_is_none() -> None:
     assert client_id("x" * (LONGEST_CLIENT_ID - 7) + "{{common_name}}", ROW) is None
     assert client_id("$-{{common_name}}", ROW) is None

@@ -46,7 +46,7 @@ def active(aws: Account) -> tuple[CertificateId, str]:
 
 
 def revoked(aws: Account, certificate_id: CertificateId, name: str) -> None:
-    """Do with a policy what a revocation of its certificate does."""
+    """Detach and delete a policy as the revocation of its certificate does."""
     arn, now = arn_of(aws, certificate_id), aws.clock()
     delete_or_schedule(aws.iot, aws.ledger.tasks, certificate_id, arn, name, now=now)
 
@@ -84,7 +84,7 @@ def test_an_unusable_common_name_is_refused_before_anything_is_created(aws: Acco
     assert "CreatePolicy" not in calls
 
 
-def test_where_no_policy_needs_it_the_common_name_is_not_checked(aws: Account) -> None:
+def test_without_a_policy_that_needs_it_the_common_name_is_not_checked(aws: Account) -> None:
     template = json.loads(json.dumps(TEMPLATE).replace("common_name", "serial_number"))
     aws.parts["policy"] = PerDevicePolicy(aws.iot, PREFIX, template)
     aws.parts["needs_common_name"] = False
@@ -113,7 +113,7 @@ def test_after_any_fault_redelivery_ends_with_one_policy(aws: Account, operation
     assert aws.row(certificate_id).state is State.ACTIVATED
 
 
-def test_the_policy_follows_the_template_however_often_it_changes(aws: Account) -> None:
+def test_the_policy_follows_repeated_changes_of_the_template(aws: Account) -> None:
     certificate_id = pending(aws, "sensor-7")
     record = aws.event(certificate_id)
     for attempt in range(8):
@@ -143,7 +143,7 @@ def test_a_revoked_certificates_policy_is_detached_and_deleted_with_all_versions
         aws.iot.get_policy(policyName=name)
 
 
-def test_a_policy_that_aws_still_sees_attached_is_left_to_the_reconciler(aws: Account) -> None:
+def test_a_policy_that_is_still_attached_is_deleted_by_the_reconciler(aws: Account) -> None:
     certificate_id, name = active(aws)
 
     with answered(aws.iot, "DeletePolicy", "DeleteConflictException"):
@@ -160,7 +160,7 @@ def test_a_policy_that_aws_still_sees_attached_is_left_to_the_reconciler(aws: Ac
 
 @pytest.mark.parametrize("operation", ["DetachPolicy", "DeletePolicy"])
 def test_a_revocation_does_not_wait_for_a_deletion_that_is_denied(aws: Account, operation: str) -> None:
-    """As where devices share a policy now: the functions may delete no policy of a device then."""
+    """As with a shared policy: then the functions have no permission to delete policies of devices."""
     certificate_id, name = active(aws)
 
     with injected(aws.iot, operation, Fault.ACCESS_DENIED):

@@ -53,7 +53,7 @@ def test_policy_variables_of_the_template_stay_as_they_are() -> None:
     assert json.loads(rendered) == {"Resource": "topic/${iot:ClientId}"}
 
 
-def test_a_rendered_policy_has_no_white_space_between_tokens_and_keeps_what_is_not_text() -> None:
+def test_a_rendered_policy_is_compact_and_keeps_other_json_types() -> None:
     assert render({"a": [1, True, None]}, device_certificate("x"), None) == '{"a":[1,true,null]}'
 
 
@@ -138,7 +138,7 @@ def test_no_thing_name_widens_what_the_template_grants(thing: str | None) -> Non
     assert set(thing) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:_-")
 
 
-def test_a_template_that_passed_the_rules_cannot_outgrow_aws_when_it_is_rendered() -> None:
+def test_an_accepted_template_stays_within_the_size_limit_when_rendered() -> None:
     accepted = template(f"{ARN}topic/{{{{thing_name}}}}/" + "x" * 1285)
     document = PolicyDocument.parse(json.dumps(accepted))
     assert [finding.rule for finding in lint(document, PolicyKind.PER_DEVICE)] == []

@@ -1,4 +1,4 @@
-"""The publisher as EventBridge calls it: which CAs an event concerns, and what is logged and measured."""
+"""The publisher as EventBridge calls it: the CAs that an event triggers, log lines and metrics."""
 
 import io
 import json
@@ -122,7 +122,7 @@ def test_on_schedule_every_ca_is_published(harness: Harness) -> None:
 
 
 def test_the_ca_certificate_is_kept_once_even_without_a_crl(harness: Harness) -> None:
-    """The connect guard reads it, for it must not call AWS IoT."""
+    """The connect guard reads the stored certificate, because it must not call AWS IoT."""
     for _ in range(2):
         harness.invoke({"trigger": "schedule"})
 
@@ -133,9 +133,7 @@ def test_the_ca_certificate_is_kept_once_even_without_a_crl(harness: Harness) ->
 
 
 @pytest.mark.parametrize("fault", [Fault.THROTTLE, Fault.ACCESS_DENIED, Fault.TIMEOUT_AFTER])
-def test_a_ca_certificate_that_could_not_be_kept_fails_its_ca_alone_until_the_next_run(
-    harness: Harness, fault: Fault
-) -> None:
+def test_a_failed_put_of_a_ca_certificate_fails_only_its_ca(harness: Harness, fault: Fault) -> None:
     harness.upload("Factory", FACTORY)
     harness.upload("Workshop", WORKSHOP)
 
@@ -150,21 +148,21 @@ def test_a_ca_certificate_that_could_not_be_kept_fails_its_ca_alone_until_the_ne
     assert harness.store.current(harness.factory)
 
 
-def test_an_upload_concerns_its_ca_alone(harness: Harness) -> None:
+def test_an_upload_triggers_only_its_ca(harness: Harness) -> None:
     assert harness.concerned(uploaded(harness.bucket, "crl/Workshop/ca.crl")) == [harness.workshop]
     for other in ("crl/Other/ca.crl", "index/x.sqlite", "crl/Workshop"):
         assert harness.concerned(uploaded(harness.bucket, other)) == []
     assert harness.concerned(uploaded("elsewhere", "crl/Factory/ca.crl")) == []
 
 
-def test_a_source_over_http_has_no_uploads(harness: Harness) -> None:
+def test_an_upload_does_not_trigger_a_ca_with_a_crl_url(harness: Harness) -> None:
     harness.variables[environment.CRL_SOURCES] = json.dumps({harness.factory: {"url": "http://crl.example/"}})
 
     assert harness.concerned(uploaded(harness.bucket, "crl/x")) == []
     assert harness.settings[harness.factory].max_age is None
 
 
-def test_the_watch_concerns_what_is_missing_or_about_to_become_stale(harness: Harness) -> None:
+def test_the_watch_triggers_cas_with_a_missing_or_nearly_stale_index(harness: Harness) -> None:
     watch, now = {"trigger": "watch"}, Clock()()
     assert harness.concerned(watch) == [harness.factory, harness.workshop]
     soon = now + timedelta(hours=1)

@@ -33,7 +33,7 @@ def server() -> Iterator[CrlServer]:
 
 
 def source(url: str, **limits: float) -> HttpSource:
-    """A source with limits that no sound server reaches, unless others are given."""
+    """A source with limits that no correct server reaches, or with the given limits."""
     generous = {"max_bytes": SIZE, "total_seconds": LONGEST_WAIT, "pause_seconds": LONGEST_WAIT}
     return HttpSource(url, **(generous | limits))  # type: ignore[arg-type]
 
@@ -87,7 +87,7 @@ def test_the_query_is_part_of_the_request(server: CrlServer) -> None:
     assert [path for path, _ in server.requests] == ["/crl?ca=7", "/"]
 
 
-def test_chunked_bodies_are_put_together(server: CrlServer) -> None:
+def test_a_chunked_body_is_assembled(server: CrlServer) -> None:
     def chunked(request: Request) -> None:
         request.protocol_version = "HTTP/1.1"
         request.send_response(200)
@@ -114,7 +114,7 @@ def test_redirects_are_followed(server: CrlServer, status: int) -> None:
 
 
 @pytest.mark.parametrize("location", ["/ca.crl", "/{}"], ids=["a loop", "an endless chain"])
-def test_redirects_end(server: CrlServer, location: str) -> None:
+def test_too_many_redirects_are_a_problem(server: CrlServer, location: str) -> None:
     server.behaviour = lambda request: request.answer(302, Location=location.format(len(server.requests)))
 
     assert problem(server.url()) is FetchProblem.BAD_REDIRECT
@@ -190,7 +190,7 @@ def test_a_response_that_cannot_be_read_to_its_end_is_a_problem(
     assert problem(server.url()) is expected
 
 
-def test_a_hundred_megabytes_of_zeros_are_not_read_to_the_end(server: CrlServer) -> None:
+def test_a_too_large_body_is_not_read_to_its_end(server: CrlServer) -> None:
     sent = []
 
     def send_much(request: Request) -> None:
@@ -214,15 +214,13 @@ def test_a_body_of_exactly_the_limit_is_read(server: CrlServer) -> None:
 
 
 @pytest.mark.parametrize("begin", [HEADERS + b"\r\n", HEADERS + b"X-Slow: "], ids=["body", "headers"])
-def test_what_drips_ends_at_the_deadline(server: CrlServer, begin: bytes) -> None:
+def test_a_slow_body_ends_at_the_deadline(server: CrlServer, begin: bytes) -> None:
     server.behaviour = lambda request: request.drip(begin)
 
     assert problem(server.url(), total_seconds=0.2) is FetchProblem.TIMED_OUT
 
 
-def test_the_thread_of_a_dripping_body_ends_by_itself(
-    server: CrlServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_thread_of_a_slow_body_ends(server: CrlServer, monkeypatch: pytest.MonkeyPatch) -> None:
     server.behaviour = lambda request: request.drip(HEADERS + b"\r\n")
     times = count()
     monkeypatch.setattr("iot_jitr_runtime.publisher.http.monotonic", lambda: next(times))
@@ -261,7 +259,7 @@ def test_a_host_name_without_an_address_is_a_problem(monkeypatch: pytest.MonkeyP
         "http://[::1/",
     ],
 )
-def test_what_cannot_be_reached_is_a_problem(url: str) -> None:
+def test_an_unreachable_server_is_a_problem(url: str) -> None:
     with pytest.raises(FetchError) as caught:
         fetch(url)
     assert caught.value.problem is FetchProblem.UNREACHABLE
@@ -283,7 +281,7 @@ def https(server: CrlServer, path: str = "/ca.crl") -> str:
     return server.url(path).replace("http:", "https:")
 
 
-def test_https_is_verified(tls: tuple[CrlServer, Path]) -> None:
+def test_the_certificate_of_an_https_server_is_verified(tls: tuple[CrlServer, Path]) -> None:
     server, _ = tls
     server.serve(BODY)
 
@@ -303,7 +301,7 @@ def test_https_is_never_redirected_to_http(
     assert problem(https(server)) is FetchProblem.BAD_REDIRECT
 
 
-def test_https_is_the_default_for_its_scheme_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_https_urls_use_tls_and_port_443_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     connected: list[Any] = []
 
     def connect(self: Any) -> None:

@@ -42,7 +42,7 @@ PROBLEMS = RejectionReason | FetchProblem | IndexProblem
 
 
 class Harness:
-    """A bucket with a prefix for CRLs, and the publisher at work on it."""
+    """A bucket with a prefix for CRLs, and the publisher that reads it."""
 
     def __init__(self, s3: Any, folder: Path) -> None:
         self.s3 = s3
@@ -126,7 +126,7 @@ def test_a_new_crl_replaces_the_one_in_force(harness: Harness) -> None:
     assert harness.listed() == {2}
 
 
-def test_all_partitions_below_the_prefix_are_taken(harness: Harness) -> None:
+def test_all_partitions_below_the_prefix_are_published(harness: Harness) -> None:
     harness.upload(harness.crl(1, url=ONE), "1.crl")
     harness.upload(harness.crl(2, url=TWO), "deeper/2.crl")
     harness.s3.put_object(Bucket=harness.bucket, Key="crl/Factory/deeper/", Body=b"")
@@ -159,7 +159,7 @@ UNUSABLE: dict[str, tuple[Callable[[Harness], bytes], PROBLEMS]] = {
 
 @contextmanager
 def objects_read(harness: Harness) -> Iterator[list[str]]:
-    """The names of the CRLs that are downloaded meanwhile."""
+    """The names of the CRLs that are downloaded in the block."""
     names: list[str] = []
 
     def read(params: Any, **_: Any) -> None:
@@ -184,7 +184,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("make", "kind", "with_index"), CASES)
-def test_an_unusable_crl_changes_nothing_is_read_once_and_reported_at_every_run(
+def test_an_unusable_crl_is_read_once_and_reported_at_every_run(
     harness: Harness, make: Callable[[Harness], bytes], kind: PROBLEMS, *, with_index: bool
 ) -> None:
     if with_index:
@@ -204,7 +204,7 @@ def test_an_unusable_crl_changes_nothing_is_read_once_and_reported_at_every_run(
     assert harness.listed() == ({1} if with_index else None)
 
 
-def test_the_other_crls_come_into_force_beside_an_unusable_one_which_is_reported_until_it_is_deleted(
+def test_an_unusable_crl_does_not_prevent_others_from_coming_into_force(
     harness: Harness,
 ) -> None:
     harness.upload(b"garbage", "a.crl")
@@ -228,7 +228,7 @@ def test_a_usable_object_in_place_of_an_unusable_one_comes_into_force(harness: H
     assert harness.publish().problems == []
 
 
-def test_a_crl_of_the_future_comes_into_force_when_its_time_has_come(harness: Harness) -> None:
+def test_a_crl_of_the_future_comes_into_force_at_its_this_update(harness: Harness) -> None:
     harness.upload(harness.crl(1, this_update=harness.clock() + HOUR, next_update=harness.clock() + 3 * HOUR))
     assert kinds(harness.publish()) == [RejectionReason.NOT_YET_VALID]
 
@@ -251,7 +251,7 @@ def test_an_unusable_crl_is_read_again_after_a_day(harness: Harness) -> None:
     assert names == ["ca.crl"]
 
 
-def test_another_maximum_age_is_applied_to_what_was_too_old(harness: Harness) -> None:
+def test_a_longer_maximum_age_applies_to_a_crl_that_was_too_old(harness: Harness) -> None:
     harness.upload(harness.crl(1))
     assert kinds(harness.publish(timedelta(minutes=30))) == [RejectionReason.EXPIRED]
 
@@ -295,7 +295,7 @@ def test_a_damaged_object_cache_is_read_and_written_anew(
     assert names == ["ca.crl"]
 
 
-def test_the_same_crl_in_two_places_is_read_once_and_outlives_the_first(harness: Harness) -> None:
+def test_one_crl_in_two_places_stays_when_the_first_is_deleted(harness: Harness) -> None:
     content = harness.crl(1)
     for name in ("a.crl", "b.crl"):
         harness.upload(content, name)
@@ -311,7 +311,7 @@ def test_the_same_crl_in_two_places_is_read_once_and_outlives_the_first(harness:
         assert (report.changed, report.problems) == (False, [])
 
 
-def test_a_rolled_back_crl_becomes_history_beside_a_newer_one(harness: Harness) -> None:
+def test_beside_a_newer_crl_a_rolled_back_one_is_no_problem(harness: Harness) -> None:
     harness.upload(harness.crl(1, number=5), "new.crl")
     harness.publish()
     harness.delete("new.crl")
@@ -326,7 +326,7 @@ def test_a_rolled_back_crl_becomes_history_beside_a_newer_one(harness: Harness) 
 
 
 @contextmanager
-def nothing_else(_: Harness) -> Iterator[None]:
+def no_fault(_: Harness) -> Iterator[None]:
     yield
 
 
@@ -337,9 +337,9 @@ def failing(operation: str, call: int) -> Callable[[Harness], AbstractContextMan
 @pytest.mark.parametrize(
     ("deleted", "newer", "meanwhile", "kind"),
     [
-        pytest.param(["2.crl"], [], nothing_else, IndexProblem.NOT_OFFERED, id="a partition is gone"),
-        pytest.param(["1.crl", "2.crl"], [], nothing_else, FetchProblem.NOT_FOUND, id="nothing is there"),
-        pytest.param([], ["3", "4"], nothing_else, FetchProblem.TOO_MANY, id="more than the limit"),
+        pytest.param(["2.crl"], [], no_fault, IndexProblem.NOT_OFFERED, id="a partition is gone"),
+        pytest.param(["1.crl", "2.crl"], [], no_fault, FetchProblem.NOT_FOUND, id="nothing is there"),
+        pytest.param([], ["3", "4"], no_fault, FetchProblem.TOO_MANY, id="more than the limit"),
         pytest.param([], ["1"], failing("ListObjectsV2", 1), FetchProblem.UNREACHABLE, id="no listing"),
         pytest.param([], ["1"], failing("GetObject", 3), FetchProblem.UNREACHABLE, id="no object"),
     ],
@@ -381,7 +381,7 @@ def test_a_crl_that_changes_after_it_was_listed_is_not_read(
     assert caught.value.problem is FetchProblem.NOT_FOUND
 
 
-def test_history_is_read_once_and_changes_nothing(harness: Harness) -> None:
+def test_an_older_crl_is_read_once_and_changes_nothing(harness: Harness) -> None:
     harness.upload(harness.crl(1, number=1), "1.crl")
     harness.upload(harness.crl(2, number=2), "2.crl")
     assert harness.publish().problems == []
@@ -426,7 +426,7 @@ def test_the_maximum_age_counts_at_once_when_it_is_changed(harness: Harness) -> 
 
 
 @pytest.mark.parametrize("content", [None, b"", b"garbage"])
-def test_a_deleted_or_damaged_index_is_made_anew(harness: Harness, content: bytes | None) -> None:
+def test_a_deleted_or_damaged_index_is_rebuilt(harness: Harness, content: bytes | None) -> None:
     harness.upload(harness.crl(1))
     harness.publish()
     place = {"Bucket": harness.bucket, "Key": key(CA_ID)}
@@ -455,7 +455,7 @@ def test_a_crl_without_end_stays_in_force_to_the_end(harness: Harness, max_age: 
     assert (last.changed, kinds(last)) == (False, [IndexProblem.STALE])
 
 
-def test_a_run_that_is_overtaken_begins_again_from_the_newer_index(harness: Harness) -> None:
+def test_a_run_restarts_from_an_index_published_concurrently(harness: Harness) -> None:
     def overtake(**_: Any) -> None:
         harness.s3.meta.events.unregister("before-call.s3.PutObject", overtake)
         harness.upload(harness.crl(100, number=100))
@@ -468,7 +468,7 @@ def test_a_run_that_is_overtaken_begins_again_from_the_newer_index(harness: Harn
     assert harness.listed() == {100}
 
 
-def test_a_run_that_is_overtaken_three_times_gives_up(
+def test_a_run_gives_up_after_three_concurrent_publications(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def replaced(*_: Any, **__: Any) -> None:
@@ -483,7 +483,7 @@ def test_a_run_that_is_overtaken_three_times_gives_up(
 
 @pytest.mark.parametrize("operation", ["GetObject", "PutObject"])
 @pytest.mark.parametrize("fault", list(Fault))
-def test_a_run_that_is_cut_off_anywhere_can_be_repeated(
+def test_a_run_can_be_repeated_after_a_fault_at_any_call(
     harness: Harness, operation: str, fault: Fault
 ) -> None:
     harness.upload(harness.crl(1, number=1))

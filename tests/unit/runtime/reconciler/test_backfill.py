@@ -54,9 +54,7 @@ def registered(aws: Account, status: str = "ACTIVE") -> CertificateId:
 
 
 @pytest.mark.parametrize("status", ["ACTIVE", "INACTIVE", "REVOKED"])
-def test_a_certificate_that_another_caller_decided_about_can_be_found_by_serial_afterwards(
-    aws: Account, status: str
-) -> None:
+def test_a_backfilled_certificate_is_found_by_its_serial_number(aws: Account, status: str) -> None:
     certificate_id = registered(aws, status)
 
     assert add(aws, backfill(aws), certificate_id) is Backfilled.KNOWN
@@ -75,7 +73,7 @@ def test_a_certificate_that_another_caller_decided_about_can_be_found_by_serial_
 
 
 @pytest.mark.parametrize(("status", "devices"), [("ACTIVE", 1), ("INACTIVE", 0), ("REVOKED", 0)])
-def test_it_counts_as_a_device_in_service_once_if_it_is_active(
+def test_an_active_backfilled_certificate_counts_once_as_in_service(
     aws: Account, status: str, devices: int
 ) -> None:
     certificate_id = registered(aws, status)
@@ -86,7 +84,7 @@ def test_it_counts_as_a_device_in_service_once_if_it_is_active(
     assert aws.ledger.fleet.size(aws.ca_id) == devices
 
 
-def test_its_status_is_not_touched(aws: Account) -> None:
+def test_backfill_does_not_change_the_status(aws: Account) -> None:
     certificate_id = registered(aws, "INACTIVE")
 
     with counted(aws.iot) as calls:
@@ -100,7 +98,7 @@ def test_its_status_is_not_touched(aws: Account) -> None:
     ("status", "expected"),
     [("ACTIVE", Backfilled.LISTED), ("INACTIVE", Backfilled.KNOWN), ("REVOKED", Backfilled.KNOWN)],
 )
-def test_a_rescan_is_requested_for_one_on_the_crl_that_is_active(
+def test_a_listed_active_certificate_requests_a_rescan(
     aws: Account, status: str, expected: Backfilled, reason: Reason
 ) -> None:
     certificate_id = registered(aws, status)
@@ -113,7 +111,7 @@ def test_a_rescan_is_requested_for_one_on_the_crl_that_is_active(
     assert aws.status(certificate_id) == status
 
 
-def test_without_a_usable_crl_it_is_left_for_the_next_pass(aws: Account) -> None:
+def test_without_a_usable_crl_the_next_pass_backfills_the_certificate(aws: Account) -> None:
     certificate_id = registered(aws)
 
     result = add(aws, backfill(aws, Crl(DeferredError(Reason.CRL_STALE))), certificate_id)
@@ -122,11 +120,11 @@ def test_without_a_usable_crl_it_is_left_for_the_next_pass(aws: Account) -> None
     assert aws.ledger.row(certificate_id) is None
 
 
-def test_one_that_is_deleted_meanwhile_is_gone(aws: Account) -> None:
+def test_a_certificate_that_is_deleted_concurrently_is_gone(aws: Account) -> None:
     assert add(aws, backfill(aws), "0" * 64) is Backfilled.GONE
 
 
-def test_one_that_cannot_be_read_is_left_alone(aws: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_certificate_that_cannot_be_read_is_skipped(aws: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     certificate_id = registered(aws)
     described = {"certificateDescription": {"certificatePem": "no certificate"}}
     monkeypatch.setattr(aws.iot, "describe_certificate", lambda **_: described)
@@ -134,7 +132,7 @@ def test_one_that_cannot_be_read_is_left_alone(aws: Account, monkeypatch: pytest
     assert add(aws, backfill(aws), certificate_id) is Backfilled.UNREADABLE
 
 
-def test_one_whose_extensions_cannot_be_read_is_left_alone(aws: Account) -> None:
+def test_a_certificate_with_unreadable_extensions_is_skipped(aws: Account) -> None:
     crl = Crl(RefusedError(Reason.UNPARSABLE_CERTIFICATE))
 
     result = add(aws, backfill(aws, crl), registered(aws))
@@ -142,7 +140,7 @@ def test_one_whose_extensions_cannot_be_read_is_left_alone(aws: Account) -> None
     assert result is Backfilled.UNREADABLE
 
 
-def test_without_a_slot_in_time_nothing_is_added_and_no_call_made(aws: Account) -> None:
+def test_without_a_slot_in_time_no_row_is_added_and_no_call_made(aws: Account) -> None:
     certificate_id = registered(aws)
     slow = backfill(aws, rate=10)
     slow.rate_limiter.reserve(60)
@@ -163,7 +161,7 @@ def test_each_certificate_waits_for_a_slot(aws: Account) -> None:
     assert 0.5 < (aws.clock() - begun).total_seconds() < 0.6
 
 
-def test_a_row_with_a_serial_number_is_left_as_it_is(aws: Account) -> None:
+def test_a_row_with_a_serial_number_is_not_changed(aws: Account) -> None:
     certificate_id = aws.pending()
     aws.process(aws.event(certificate_id))
     before = aws.ledger.row(certificate_id)
@@ -173,7 +171,7 @@ def test_a_row_with_a_serial_number_is_left_as_it_is(aws: Account) -> None:
     assert aws.ledger.row(certificate_id) == before
 
 
-def test_a_row_without_a_serial_number_gets_it_and_keeps_its_state(aws: Account) -> None:
+def test_backfill_adds_a_missing_serial_number_and_keeps_the_state(aws: Account) -> None:
     certificate_id = registered(aws)
     aws.dynamodb.put_item(
         TableName=aws.table,

@@ -1,4 +1,4 @@
-"""AWS IoT's list of certificates, and the activation queue from its sending end."""
+"""AWS IoT's list of certificates, and sending to the activation queue."""
 
 import json
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ def ids(count: int) -> list[CertificateId]:
 
 
 def page(marker: str | None, answer: dict[str, Any] | str, *, oldest_first: bool = True) -> Page:
-    """Read a page; AWS IoT answers with it, or with an error's code."""
+    """Read a page; the response of AWS IoT is the page, or an error with a code."""
     iot = boto3.client("iot", region_name=REGION, aws_access_key_id="x", aws_secret_access_key="x")
     request = {"caCertificateId": CA, "pageSize": 250, "ascendingOrder": oldest_first}
     with Stubber(iot) as stubber:
@@ -51,12 +51,12 @@ def test_the_last_page_has_no_further_marker() -> None:
 
 
 @pytest.mark.parametrize(("marker", "error"), [("here", UnknownMarkerError), (None, ClientError)])
-def test_only_a_marker_can_be_unknown(marker: str | None, error: type[Exception]) -> None:
+def test_an_error_without_marker_is_no_unknown_marker(marker: str | None, error: type[Exception]) -> None:
     with pytest.raises(error):
         page(marker, "InvalidRequestException")
 
 
-def test_every_certificate_is_queued_once_and_named_so_that_the_activator_reads_it(aws: Account) -> None:
+def test_every_certificate_is_queued_once_in_the_form_of_an_event(aws: Account) -> None:
     queue = ActivationQueue(aws.sqs, aws.queue_url)
 
     assert queue.send(CA, ids(23)) == 23
@@ -67,7 +67,7 @@ def test_every_certificate_is_queued_once_and_named_so_that_the_activator_reads_
     assert sorted(found) == ids(23)
 
 
-def test_no_certificate_means_no_call(aws: Account) -> None:
+def test_without_certificates_there_is_no_call_of_sqs(aws: Account) -> None:
     assert ActivationQueue(aws.sqs, "no queue").send(CA, []) == 0
 
 
@@ -83,14 +83,14 @@ def queue_that_refuses(times: int) -> tuple[ActivationQueue, list[int]]:
     return ActivationQueue(Sqs(), "url"), sizes  # type: ignore[arg-type]
 
 
-def test_what_the_queue_does_not_take_is_offered_again() -> None:
+def test_messages_that_the_queue_refuses_are_sent_again() -> None:
     queue, sizes = queue_that_refuses(times=2)
 
     assert queue.send(CA, ids(5)) == 5
     assert sizes == [5, 1, 1]
 
 
-def test_what_the_queue_refuses_three_times_is_an_error() -> None:
+def test_a_message_that_the_queue_refuses_three_times_is_an_error() -> None:
     queue, _ = queue_that_refuses(times=3)
 
     with pytest.raises(QueueRefusedError, match="all but 1 of 5"):

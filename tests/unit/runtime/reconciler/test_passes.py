@@ -1,4 +1,4 @@
-"""The two passes: what they find, where they stop, how they go on."""
+"""The two passes: the certificates that they find, where they stop, how they continue."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -111,7 +111,7 @@ def queued(aws: Account) -> list[str]:
     return found
 
 
-def test_a_certificate_whose_event_got_lost_is_activated_in_the_end(aws: Account, listing: FakeList) -> None:
+def test_a_certificate_whose_event_is_lost_is_activated(aws: Account, listing: FakeList) -> None:
     certificate_id = register(aws, listing)
 
     statistics = newest(aws, passes(aws, listing))
@@ -122,7 +122,7 @@ def test_a_certificate_whose_event_got_lost_is_activated_in_the_end(aws: Account
     assert aws.status(certificate_id) == "ACTIVE"
 
 
-def test_the_statistics_say_how_long_the_oldest_has_been_pending(aws: Account, listing: FakeList) -> None:
+def test_the_statistics_have_the_age_of_the_oldest_pending_one(aws: Account, listing: FakeList) -> None:
     register(aws, listing, hours=3)
     register(aws, listing, hours=2)
 
@@ -146,7 +146,7 @@ def test_a_device_that_an_operator_deactivates_and_activates_again_counts_accord
     assert sizes == [1, 0, 1]
 
 
-def test_a_device_on_hold_does_not_count_because_an_older_list_has_it_active(
+def test_a_device_on_hold_does_not_count_if_an_older_page_lists_it_as_active(
     aws: Account, listing: FakeList
 ) -> None:
     certificate_id = register(aws, listing, status="ACTIVE")
@@ -162,7 +162,7 @@ def test_a_device_on_hold_does_not_count_because_an_older_list_has_it_active(
     assert aws.ledger.fleet.size(aws.ca_id) == 0
 
 
-def test_decided_certificates_are_left_alone(aws: Account, listing: FakeList) -> None:
+def test_decided_certificates_are_skipped(aws: Account, listing: FakeList) -> None:
     register(aws, listing, status="ACTIVE")
     register(aws, listing, status="REVOKED")
     run = passes(aws, listing)
@@ -173,7 +173,7 @@ def test_decided_certificates_are_left_alone(aws: Account, listing: FakeList) ->
     assert (again.seen, again.requeued, again.backfilled) == (2, 0, {})
 
 
-def test_the_newest_first_pass_stops_where_the_previous_one_had_begun(
+def test_the_newest_first_pass_stops_at_the_start_of_the_previous_one(
     aws: Account, listing: FakeList
 ) -> None:
     register_all(aws, listing, range(1, 9), "hours")
@@ -189,7 +189,7 @@ def test_the_newest_first_pass_stops_where_the_previous_one_had_begun(
     assert statistics.ended
 
 
-def test_the_first_newest_first_pass_looks_back_a_day(aws: Account, listing: FakeList) -> None:
+def test_the_first_newest_first_pass_covers_one_day(aws: Account, listing: FakeList) -> None:
     register_all(aws, listing, range(1, 9), "days")
 
     newest(aws, passes(aws, listing))
@@ -197,7 +197,7 @@ def test_the_first_newest_first_pass_looks_back_a_day(aws: Account, listing: Fak
     assert len(listing.calls) == 1
 
 
-def test_the_full_pass_finds_what_was_there_before_the_pipeline(aws: Account, listing: FakeList) -> None:
+def test_the_full_pass_finds_certificates_older_than_the_pipeline(aws: Account, listing: FakeList) -> None:
     register_all(aws, listing, range(1, 9), "days")
 
     statistics = full(aws, passes(aws, listing))
@@ -236,9 +236,7 @@ def test_a_full_pass_does_not_begin_before_it_is_due(aws: Account, listing: Fake
     assert full(aws, passes(aws, listing)) is not None
 
 
-def test_with_a_marker_that_aws_does_not_take_any_more_the_pass_begins_again(
-    aws: Account, listing: FakeList
-) -> None:
+def test_the_pass_restarts_if_its_marker_is_not_accepted_any_more(aws: Account, listing: FakeList) -> None:
     register_all(aws, listing, range(1, 6), "days")
     full(aws, passes(aws, listing), until=aws.clock() + timedelta(seconds=1))
     listing.refuse_markers = True
@@ -295,7 +293,7 @@ def test_a_device_registered_while_a_page_is_read_is_not_missed(aws: Account, li
     register_all(aws, listing, range(20, 30), "minutes")
     run = passes(aws, listing)
     newest(aws, run, until=aws.clock() + timedelta(seconds=2))
-    # It comes in at the front of the list, so every marker now points one further back.
+    # It is inserted at the front of the list, so every marker now points to an earlier certificate.
     young = CertificateSummary(aws.pending(), "PENDING_ACTIVATION", aws.clock())
     listing.certificates.append(young)
     newest(aws, run)
@@ -317,7 +315,7 @@ def test_a_young_certificate_is_found_by_a_later_pass(aws: Account, listing: Fak
     assert newest(aws, passes(aws, listing)).requeued == 1
 
 
-def test_markers_of_two_cas_do_not_mix(aws: Account, listing: FakeList) -> None:
+def test_each_ca_has_its_own_marker(aws: Account, listing: FakeList) -> None:
     other = CaCertificateId("0" * 64)
     register_all(aws, listing, range(20, 30), "minutes")
     full(aws, passes(aws, listing), until=aws.clock() + timedelta(seconds=2))
@@ -328,9 +326,7 @@ def test_markers_of_two_cas_do_not_mix(aws: Account, listing: FakeList) -> None:
     assert [marker for marker, _ in listing.calls] == [None, "2", None, "4"]
 
 
-def test_an_unchecked_certificate_of_an_earlier_run_is_not_forgotten_when_the_pass_ends(
-    aws: Account, listing: FakeList
-) -> None:
+def test_a_certificate_unchecked_in_an_earlier_run_is_checked_again(aws: Account, listing: FakeList) -> None:
     newest(aws, passes(aws, listing))
     aws.clock.pass_time(hours=10)
     unchecked = register(aws, listing, status="ACTIVE", minutes=1)
@@ -345,7 +341,7 @@ def test_an_unchecked_certificate_of_an_earlier_run_is_not_forgotten_when_the_pa
     assert aws.ledger.row(unchecked) is not None
 
 
-def test_a_certificate_that_always_fails_costs_itself_only(aws: Account, listing: FakeList) -> None:
+def test_a_certificate_that_always_fails_does_not_affect_others(aws: Account, listing: FakeList) -> None:
     bad, good = register(aws, listing, status="ACTIVE", hours=2), register(aws, listing, status="ACTIVE")
 
     def fail(params: dict[str, str], **_: object) -> None:
@@ -362,9 +358,7 @@ def test_a_certificate_that_always_fails_costs_itself_only(aws: Account, listing
     assert later.seen == 2, "the next pass does not look back for it: the next full pass tries again"
 
 
-def test_many_failures_are_no_fault_of_the_certificates_and_their_page_is_read_again(
-    aws: Account, listing: FakeList
-) -> None:
+def test_after_many_failures_the_page_is_read_again(aws: Account, listing: FakeList) -> None:
     listing.page_size = 250
     for _ in range(FAILURES_AT_MOST + 1):
         register(aws, listing, status="ACTIVE")

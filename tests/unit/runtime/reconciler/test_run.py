@@ -67,7 +67,7 @@ def test_a_run_queues_undecided_certificates_and_backfills_unknown_ones(
     assert (full["pass"], full["ended"], full["ca_certificate_id"]) == ("full", True, aws.ca_id)
 
 
-def test_a_run_measures_how_long_devices_wait_and_cas_last(
+def test_a_run_measures_pending_age_and_days_to_ca_expiry(
     aws: Account, module: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     aws.pending()
@@ -101,7 +101,7 @@ def test_an_error_of_one_step_does_not_stop_the_others(
     assert any(line["detail"] == "no newest today" for line in lines(log.getvalue()) if "detail" in line)
 
 
-def test_without_time_nothing_is_begun_and_nothing_fails(aws: Account, module: Any) -> None:
+def test_without_time_no_step_begins_and_the_run_succeeds(aws: Account, module: Any) -> None:
     aws.pending()
 
     module.handle({}, context("reconciler", seconds=10))
@@ -118,7 +118,7 @@ def test_an_environment_of_another_version_fails_at_once(
         module.handle({}, context("reconciler"))
 
 
-def test_tasks_are_done_where_things_are_renewed_and_devices_have_their_own_policies(
+def test_tasks_are_done_for_renewed_things_and_per_device_policies(
     aws: Account, module: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     del aws
@@ -137,7 +137,7 @@ def test_tasks_are_done_where_things_are_renewed_and_devices_have_their_own_poli
     module.handle({}, context("reconciler"))
 
 
-def test_where_things_are_not_renewed_nothing_is_retired(
+def test_without_thing_renewal_there_is_no_scheduled_task(
     module: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(environment.THINGS, json.dumps({"thing": {}, "lease_seconds": 35}))
@@ -209,7 +209,7 @@ class Steps:
     ],
     ids=["none leaves time", "new certificates leave time", "the last full pass gets the rest"],
 )
-def test_no_step_keeps_another_from_its_share_of_the_time(takes: list[float], shares: list[float]) -> None:
+def test_each_step_has_its_share_of_the_time(takes: list[float], shares: list[float]) -> None:
     clock = Clock()
     steps: Any = Steps(clock, takes)
     issuers: Any = SimpleNamespace(certificate=lambda _ca: SimpleNamespace(not_after=clock()))

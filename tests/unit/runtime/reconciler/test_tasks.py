@@ -1,4 +1,4 @@
-"""Scheduled tasks: what is done when they are due, and what one that fails costs."""
+"""Scheduled tasks: done when they are due; a failing task does not block the others."""
 
 import io
 from datetime import datetime, timedelta
@@ -35,8 +35,8 @@ def schedule(aws: Account, count: int) -> None:
 
 
 def run(aws: Account, action: Action, minutes: float = 5, log: io.StringIO | None = None) -> list[TaskResult]:
-    """Do the tasks that are due; return what became of them, in their order."""
-    # A name of its own: loggers of one name share a stream.
+    """Do the tasks that are due; return their results, in order."""
+    # A unique name, because loggers with the same name share a stream.
     logger = Logger(f"tasks-{uuid4()}", stream=log)
     deadline = Deadline(aws.clock() + timedelta(minutes=minutes), aws.clock)
     return [*run_tasks(aws.ledger.tasks, Task.DELETE_POLICY, action, deadline, logger).values()]
@@ -72,7 +72,7 @@ def test_a_task_that_the_index_still_lists_though_it_is_done_is_skipped(aws: Acc
     assert run(aws, done) == []
 
 
-def test_a_task_that_always_fails_costs_itself_only_and_comes_back_later_and_later(
+def test_a_failing_task_is_retried_with_growing_delays_and_blocks_no_other(
     aws: Account, log: io.StringIO
 ) -> None:
     schedule(aws, 3)
@@ -130,7 +130,7 @@ def test_a_session_that_cannot_be_closed_is_a_failing_task_of_its_certificate(aw
     assert tasks.failing(certificate(0)) == [expected]
 
 
-def test_a_task_that_is_postponed_after_failures_leaves_no_trace_of_them(aws: Account) -> None:
+def test_a_postponed_task_resets_its_count_of_failures(aws: Account) -> None:
     schedule(aws, 1)
     run(aws, fail)
     aws.clock.pass_time(minutes=5)
@@ -144,7 +144,7 @@ def test_a_task_that_is_postponed_after_failures_leaves_no_trace_of_them(aws: Ac
     assert run(aws, done) == [TaskResult.DONE]
 
 
-def test_a_hundred_tasks_do_not_exceed_the_deadline_and_the_next_run_continues(aws: Account) -> None:
+def test_tasks_stop_at_the_deadline_and_the_next_run_continues(aws: Account) -> None:
     schedule(aws, 100)
     begun = aws.clock()
 
@@ -157,7 +157,7 @@ def test_a_hundred_tasks_do_not_exceed_the_deadline_and_the_next_run_continues(a
     assert run(aws, slow, minutes=60) == [TaskResult.DONE] * 85
 
 
-def test_failures_are_counted_and_an_error_of_the_run_once_they_persist(aws: Account) -> None:
+def test_persistent_task_failures_fail_the_run(aws: Account) -> None:
     schedule(aws, 1)
     metrics = EphemeralMetrics(namespace="n", service="s")
     nothing: Any = None
@@ -198,7 +198,7 @@ def policies(aws: Account) -> set[str]:
     return {policy["policyName"] for policy in aws.iot.list_policies()["policies"]}
 
 
-def test_the_policy_of_a_revoked_certificate_is_deleted_in_the_end(aws: Account) -> None:
+def test_the_policy_of_a_revoked_certificate_is_deleted(aws: Account) -> None:
     _, name, delete = policy_to_delete(aws)
 
     assert run(aws, delete) == [TaskResult.DONE]
@@ -216,7 +216,7 @@ def test_without_a_slot_in_time_the_tasks_wait_for_the_next_run(aws: Account) ->
     assert name not in policies(aws)
 
 
-def test_a_policy_that_aws_still_sees_attached_is_tried_again_later(aws: Account) -> None:
+def test_the_deletion_of_an_attached_policy_is_retried_later(aws: Account) -> None:
     _, name, delete = policy_to_delete(aws)
     with answered(aws.iot, "DeletePolicy", "DeleteConflictException"):
         assert run(aws, delete) == [TaskResult.POSTPONED]
@@ -236,7 +236,7 @@ def test_a_policy_task_without_a_policy_is_dropped(aws: Account) -> None:
 
 
 @pytest.mark.parametrize("fault", [Fault.THROTTLE, Fault.ACCESS_DENIED, Fault.TIMEOUT_AFTER])
-def test_an_error_of_one_policy_does_not_keep_the_others(aws: Account, fault: Fault) -> None:
+def test_an_error_with_one_policy_does_not_prevent_the_other_deletions(aws: Account, fault: Fault) -> None:
     policy_to_delete(aws)
     _, _, delete = policy_to_delete(aws)
 

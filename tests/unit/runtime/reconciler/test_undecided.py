@@ -16,7 +16,7 @@ RATE_LIMITED = {"state": State.DEFERRED, "reason": Reason.RATE_LIMITED}
 
 
 def ago(minutes: int) -> int:
-    """A moment in the past, in milliseconds; a negative number is one to come."""
+    """A moment in the past, in milliseconds; a negative number gives a moment in the future."""
     return int((NOW - timedelta(minutes=minutes)).timestamp() * 1000)
 
 
@@ -55,20 +55,20 @@ def test_a_pending_certificate_is_undecided_when_no_worker_or_message_is_about_t
 
 
 @pytest.mark.parametrize("status", NOT_PENDING)
-def test_one_that_is_not_pending_is_decided(status: str) -> None:
+def test_a_certificate_that_is_not_pending_is_decided(status: str) -> None:
     assert not undecided(listed(status), row())
 
 
 @pytest.mark.parametrize(
     "state", [State.REFUSED, State.KNOWN, State.ACTIVATED, State.REVOKED, State.SUSPENDED, State.RETIRED]
 )
-def test_a_decision_counts_unless_it_is_about_an_earlier_registration(state: State) -> None:
+def test_only_a_decision_after_the_registration_counts(state: State) -> None:
     assert not undecided(listed(minutes=120), row(state=state, decided_at=ago(60)))
     assert undecided(listed(minutes=60), row(state=state, decided_at=ago(120)))
 
 
 @pytest.mark.parametrize("state", [State.ACTIVATED, State.KNOWN, State.RETIRED])
-def test_a_slot_is_no_decision_about_one_that_was_registered_again(state: State) -> None:
+def test_a_missed_slot_does_not_make_a_certificate_decided(state: State) -> None:
     missed = row(state=state, reason=Reason.RATE_LIMITED, decided_at=ago(240), valid_until=ago(16))
 
     assert undecided(listed(minutes=300), missed)

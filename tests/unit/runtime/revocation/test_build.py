@@ -32,7 +32,7 @@ def crl(*serials: int, number: int = 1, url: str | None = None, **values: Any) -
 
 @dataclass
 class Run:
-    """One build: what came into force of what was offered, or why it was rejected; and the index."""
+    """One build: which offered CRLs came into force, why others were rejected, and the index."""
 
     results: dict[str, bool | RejectionReason]
     rolled_back: dict[Origin, UnusableCrlError]
@@ -54,7 +54,7 @@ Build = Callable[..., Run]
 
 @pytest.fixture
 def build(tmp_path: Path) -> Iterator[Build]:
-    """Build from what is offered, by location: bytes to read, or None for "as in the former index"."""
+    """Build from the offered CRLs, by location: bytes to read, or None for "as in the former index"."""
     runs: list[Run] = []
 
     def run(
@@ -105,7 +105,7 @@ EARLIER, LATER = NOW - timedelta(hours=2), NOW
         pytest.param(crl(2, 3, number=4, this_update=LATER), False, id="lower number, issued later"),
     ],
 )
-def test_a_crl_replaces_the_one_in_force_or_is_a_rollback_as_long_as_it_is_offered(
+def test_a_crl_replaces_the_one_in_force_or_is_a_rollback(
     build: Build, offered: bytes, *, accepted: bool
 ) -> None:
     run = build(a=crl(1, number=5))
@@ -125,7 +125,7 @@ def test_a_rollback_names_both_numbers(build: Build) -> None:
 
 
 @pytest.mark.parametrize("order", [["new", "old"], ["old", "new"]])
-def test_of_several_the_newest_comes_into_force_in_any_order(build: Build, order: list[str]) -> None:
+def test_the_newest_of_several_crls_comes_into_force_in_any_order(build: Build, order: list[str]) -> None:
     crls = {"new": crl(2, number=9), "old": crl(1, number=8)}
 
     run = build(**{name: crls[name] for name in order})
@@ -133,7 +133,7 @@ def test_of_several_the_newest_comes_into_force_in_any_order(build: Build, order
     assert (run.listed(), run.rolled_back, run.older) == ({2}, {}, ["old"])
 
 
-def test_history_beside_the_crl_in_force_is_no_rollback(build: Build) -> None:
+def test_an_older_crl_beside_the_one_in_force_is_no_rollback(build: Build) -> None:
     first = build(new=crl(2, number=9), old=crl(1, number=8))
     second = build(first, new=None, old=crl(1, number=8))
 
@@ -149,7 +149,7 @@ def test_the_same_crl_in_two_places_is_in_force_from_the_first(
     assert (run.results["b"], run.places()) == (False, ["a"])
 
 
-def test_expired_history_is_history(build: Build) -> None:
+def test_an_expired_older_crl_is_ignored(build: Build) -> None:
     week = timedelta(days=7)
     old = crl(1, number=8, this_update=NOW - 2 * week, next_update=NOW - week)
 
@@ -202,7 +202,7 @@ def test_an_unusable_crl_changes_nothing_and_does_not_prevent_usable_ones(
     assert third.numbers() == {ONE: 1, ALL: 5}
 
 
-def test_a_crl_stale_for_a_week_is_forgotten_while_others_are_in_force(build: Build) -> None:
+def test_a_crl_stale_for_a_week_is_dropped_if_others_are_in_force(build: Build) -> None:
     later = NOW + timedelta(days=1) + UNUSED_AFTER
     fresh = crl(
         1, number=2, url=ONE, this_update=later - timedelta(hours=1), next_update=later + timedelta(days=1)
@@ -216,7 +216,7 @@ def test_a_crl_stale_for_a_week_is_forgotten_while_others_are_in_force(build: Bu
     assert just_before.numbers() == {ONE: 2, TWO: 1}
 
 
-def test_the_week_begins_when_the_maximum_age_is_reached(build: Build) -> None:
+def test_the_week_before_a_crl_is_dropped_begins_at_the_maximum_age(build: Build) -> None:
     age = timedelta(hours=3)
     later = NOW - timedelta(hours=1) + age + UNUSED_AFTER
     fresh = crl(1, number=2, url=ONE, this_update=later, next_update=later + timedelta(days=1))
@@ -226,20 +226,20 @@ def test_the_week_begins_when_the_maximum_age_is_reached(build: Build) -> None:
     assert build(first, now=later, a=fresh).numbers() == {ONE: 2, TWO: 1}
 
 
-def test_a_crl_without_end_is_never_forgotten(build: Build) -> None:
+def test_a_crl_without_end_is_never_dropped(build: Build) -> None:
     first = build(a=crl(1, url=ONE, next_update=NO_END), b=crl(2, url=TWO, next_update=NO_END))
 
     assert build(first, a=crl(1, number=2, url=ONE)).numbers() == {ONE: 2, TWO: 1}
     assert build(first, max_age=timedelta.max, a=crl(1, number=2, url=ONE)).numbers() == {ONE: 2, TWO: 1}
 
 
-def test_the_only_crl_is_never_forgotten(build: Build) -> None:
+def test_the_only_crl_is_never_dropped(build: Build) -> None:
     run = build(build(a=crl(1)), now=NOW + timedelta(days=1000))
 
     assert run.listed() == {1}
 
 
-def test_reasons_survive_being_carried_over(build: Build) -> None:
+def test_reasons_are_kept_when_a_crl_is_carried_over(build: Build) -> None:
     entries = [Entry(1), Entry(2, HOLD), Entry(3, KEY_COMPROMISE)]
     first = build(a=make_crl(CA, CrlSpec(entries=entries)))
 
@@ -257,7 +257,7 @@ def test_the_maximum_age_is_kept_in_the_index(build: Build) -> None:
     assert build(a=crl(this_update=NOW - age), max_age=age).results == {"a": RejectionReason.EXPIRED}
 
 
-def test_only_what_has_a_cache_validator_is_kept_without_being_read(tmp_path: Path) -> None:
+def test_only_crls_with_a_cache_validator_are_kept_without_reading(tmp_path: Path) -> None:
     tagged, bare = Origin("tagged", "1"), Origin("bare")
     dated = Origin("dated", last_modified="Mon, 23 Nov 2026 12:00:00 GMT")
     with IndexBuilder(tmp_path / "former", CA.certificate, NOW) as builder:
@@ -284,7 +284,7 @@ def test_a_damaged_former_index_is_an_error(build: Build, tmp_path: Path) -> Non
         builder.complete()
 
 
-def test_very_many_entries_of_every_width_arrive(build: Build) -> None:
+def test_the_index_has_all_entries_of_every_serial_number_length(build: Build) -> None:
     serials = [1 << (8 * width) | number for width in range(19) for number in range(20)]
 
     assert build(a=crl(*serials)).listed() == set(serials)
@@ -296,7 +296,7 @@ def test_very_many_entries_of_every_width_arrive(build: Build) -> None:
         st.lists(st.tuples(st.sampled_from([None, ONE, TWO]), st.integers(1, 5)), max_size=4), max_size=4
     )
 )
-def test_in_force_is_the_highest_number_ever_offered(
+def test_the_crl_with_the_highest_number_is_in_force(
     build: Build, runs: list[list[tuple[str | None, int]]]
 ) -> None:
     highest: dict[str, int] = {}

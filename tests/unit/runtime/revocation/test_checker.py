@@ -1,4 +1,4 @@
-"""The activation's check: by a local copy that is fresh enough, or not at all."""
+"""The revocation check of activations: by a fresh local copy of the index only."""
 
 import sqlite3
 from datetime import timedelta
@@ -112,14 +112,14 @@ def test_a_fresh_index_ends_the_deferral(harness: Harness) -> None:
     assert harness.check() == published.version
 
 
-def test_a_ca_that_was_declared_to_have_no_crl_needs_no_request(harness: Harness) -> None:
+def test_a_ca_configured_without_a_crl_needs_no_request(harness: Harness) -> None:
     checker = IndexedRevocation(harness.store, without_crl={CA_ID})
     with counted(harness.s3) as calls:
         assert checker.check(CA_ID, device(1)) is None
     assert calls == []
 
 
-def test_one_request_a_minute_is_sent_to_s3_at_most(harness: Harness) -> None:
+def test_at_most_one_request_per_minute_is_sent_to_s3(harness: Harness) -> None:
     harness.publish()
     with counted(harness.s3) as calls:
         for _ in range(5):
@@ -144,7 +144,7 @@ def test_an_unchanged_index_is_kept_without_being_read_again(harness: Harness) -
     assert len(list(Path(harness.checker._folder.name).iterdir())) == 1
 
 
-def test_a_new_index_counts_within_a_minute(harness: Harness) -> None:
+def test_a_new_index_is_used_within_a_minute(harness: Harness) -> None:
     harness.publish()
     harness.check(1)
     harness.publish(Entry(1))
@@ -162,7 +162,7 @@ def test_only_the_copy_in_use_is_kept(harness: Harness) -> None:
     assert len(list(Path(harness.checker._folder.name).iterdir())) == 1
 
 
-def test_a_clock_that_went_back_confirms_nothing(harness: Harness) -> None:
+def test_after_a_backward_clock_step_the_index_is_requested_again(harness: Harness) -> None:
     harness.publish()
     harness.check()
     harness.clock.pass_time(seconds=-30)
@@ -172,7 +172,7 @@ def test_a_clock_that_went_back_confirms_nothing(harness: Harness) -> None:
 
 
 @pytest.mark.parametrize("fault", [Fault.THROTTLE, Fault.SERVER_ERROR, Fault.ACCESS_DENIED])
-def test_an_index_that_cannot_be_confirmed_decides_nothing(harness: Harness, fault: Fault) -> None:
+def test_a_failed_confirmation_of_the_index_propagates(harness: Harness, fault: Fault) -> None:
     harness.publish()
     harness.check()
     harness.clock.pass_time(minutes=1)
@@ -183,9 +183,7 @@ def test_an_index_that_cannot_be_confirmed_decides_nothing(harness: Harness, fau
 
 
 @pytest.mark.parametrize("content", [None, b"", b"<html></html>", bytes(10_000)])
-def test_an_index_that_was_deleted_or_arrives_damaged_decides_nothing(
-    harness: Harness, content: bytes | None
-) -> None:
+def test_a_deleted_or_damaged_index_defers(harness: Harness, content: bytes | None) -> None:
     harness.publish()
     harness.check()
     place = {"Bucket": harness.store.bucket, "Key": key(CA_ID)}
@@ -220,7 +218,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
-def test_no_damage_of_the_index_decides_about_the_certificate(harness: Harness, damage: str) -> None:
+def test_a_damaged_index_never_refuses_or_accepts_a_certificate(harness: Harness, damage: str) -> None:
     former = harness.publish(Entry(1))
     path = harness.folder / "1"
     with sqlite3.connect(path) as database:
@@ -230,8 +228,8 @@ def test_no_damage_of_the_index_decides_about_the_certificate(harness: Harness, 
     assert harness.refused(1) in {Reason.CRL_MISSING, Reason.CRL_PARTITION_MISSING}
 
 
-def test_the_index_of_another_ca_decides_nothing_and_is_not_kept_on_disk(harness: Harness) -> None:
-    """It is downloaded at every check; the function's disk would be full in no time."""
+def test_the_index_of_another_ca_is_not_used_and_not_kept_on_disk(harness: Harness) -> None:
+    """It is downloaded at every check, so the kept copies would soon fill the function's disk."""
     harness.publish(named=CaCertificateId("another"))
 
     for _ in range(3):
@@ -241,7 +239,7 @@ def test_the_index_of_another_ca_decides_nothing_and_is_not_kept_on_disk(harness
         assert list(Path(harness.checker._folder.name).iterdir()) == []
 
 
-def test_a_local_copy_that_got_damaged_is_downloaded_again(harness: Harness) -> None:
+def test_a_damaged_local_copy_is_downloaded_again(harness: Harness) -> None:
     published = harness.publish(*[Entry(serial) for serial in range(1, 2000)])
     assert harness.check(5000) == published.version
     [copy] = Path(harness.checker._folder.name).iterdir()
@@ -260,7 +258,7 @@ def test_a_local_copy_that_got_damaged_is_downloaded_again(harness: Harness) -> 
         max_size=12,
     )
 )
-def test_no_certificate_is_good_by_an_index_replaced_longer_ago_than_the_refresh(
+def test_no_check_passes_by_an_index_replaced_longer_ago_than_the_refresh(
     harness: Harness, events: list[str]
 ) -> None:
     harness.checker = IndexedRevocation(harness.store, clock=harness.clock)
@@ -300,7 +298,7 @@ def test_no_certificate_is_good_by_an_index_replaced_longer_ago_than_the_refresh
         assert version in acceptable
 
 
-def test_the_local_copy_contains_why_it_lists_a_certificate_at_any_age(harness: Harness) -> None:
+def test_the_last_known_reason_is_available_at_any_age_of_the_copy(harness: Harness) -> None:
     known = harness.checker.last_known_reason
     harness.publish(Entry(1, KEY_COMPROMISE), Entry(2))
     assert known(CA_ID, device(1)) is None, "there is no copy yet"
@@ -335,7 +333,7 @@ def test_a_loaded_index_decides_without_a_request(harness: Harness) -> None:
     assert calls == []
 
 
-def test_what_is_in_use_is_brought_up_to_date_beforehand(harness: Harness) -> None:
+def test_prepare_refreshes_the_indexes_in_use(harness: Harness) -> None:
     harness.publish(Entry(2))
     harness.check(1)
     harness.publish(Entry(1))

@@ -73,7 +73,7 @@ def test_a_certificate_has_the_status_and_reason_of_its_serial(
         assert result.detail == f"serial {serial:x} is on no CRL that covers it"
 
 
-def test_the_index_contains_where_it_came_from(index: Index) -> None:
+def test_the_index_contains_the_origin_of_its_crl(index: Index) -> None:
     [record] = index.crls
 
     assert (index.ca_certificate_id, index.max_age) == (CA_ID, None)
@@ -90,7 +90,7 @@ def test_any_sqlite_can_read_it(index: Index) -> None:
     assert rows[:3] == [("10", 0), ("11", 1), ("12", 6)]
 
 
-def test_until_next_update_and_the_tolerance_the_index_is_fresh(index: Index) -> None:
+def test_the_index_is_fresh_until_next_update_plus_the_tolerance(index: Index) -> None:
     last = NOW + DAY + CLOCK_TOLERANCE - timedelta(seconds=1)
 
     assert index.status(device(0x13), last).status is RevocationStatus.GOOD
@@ -121,7 +121,7 @@ def test_the_configured_maximum_age_makes_it_stale_before_next_update(path: Path
         (1, [TWO], 2, RevocationStatus.GOOD),
     ],
 )
-def test_a_partition_counts_for_the_certificates_that_it_covers_while_it_is_fresh(
+def test_a_fresh_partition_decides_about_the_certificates_that_it_covers(
     path: Path, serial: int, urls: list[str], *, hours: int, status: RevocationStatus
 ) -> None:
     soon = NOW + timedelta(hours=1)
@@ -170,7 +170,7 @@ def test_without_a_former_index_all_entries_are_new(index: Index) -> None:
     ]
 
 
-def test_what_is_new_can_be_read_from_a_serial_on(index: Index) -> None:
+def test_newly_revoked_can_continue_after_a_serial_number(index: Index) -> None:
     """In the order of the index, which is that of their octets."""
     everything = list(index.newly_revoked(None))
 
@@ -258,7 +258,7 @@ def test_a_missing_file_is_no_index(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("mark", "named"), [("application_id", "application_id is 7"), ("user_version", "user_version is 7")]
 )
-def test_the_mark_that_differs_is_named(index: Index, mark: str, named: str) -> None:
+def test_the_error_names_the_wrong_sqlite_mark(index: Index, mark: str, named: str) -> None:
     with sqlite3.connect(index.path) as database:
         database.execute(f"PRAGMA {mark} = 7")
 
@@ -266,7 +266,7 @@ def test_the_mark_that_differs_is_named(index: Index, mark: str, named: str) -> 
         Index.open(index.path)
 
 
-def test_an_index_without_what_it_is_about_is_no_index(index: Index) -> None:
+def test_an_index_without_its_about_row_is_damaged(index: Index) -> None:
     with sqlite3.connect(index.path) as database:
         database.execute("DELETE FROM about")
 
@@ -283,7 +283,7 @@ def test_an_index_without_what_it_is_about_is_no_index(index: Index) -> None:
         lambda index: list(index.newly_revoked(index)),
     ],
 )
-def test_a_table_that_is_gone_is_damage(index: Index, read: Any) -> None:
+def test_an_index_without_a_table_is_damaged(index: Index, read: Any) -> None:
     index.close()
     with sqlite3.connect(index.path) as database:
         database.execute("DROP TABLE revoked")
@@ -292,7 +292,7 @@ def test_a_table_that_is_gone_is_damage(index: Index, read: Any) -> None:
         read(Index.open(index.path))
 
 
-def test_a_reason_that_does_not_exist_is_damage(index: Index) -> None:
+def test_an_index_with_an_unknown_reason_is_damaged(index: Index) -> None:
     index.close()
     with sqlite3.connect(index.path) as database:
         database.execute("UPDATE revoked SET reason = 7")
@@ -306,7 +306,7 @@ def test_a_reason_that_does_not_exist_is_damage(index: Index) -> None:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
 @given(st.data())
-def test_only_the_typed_error_leaves_a_file_with_changed_bytes(index: Index, data: st.DataObject) -> None:
+def test_a_file_with_changed_bytes_raises_only_damaged_index_error(index: Index, data: st.DataObject) -> None:
     content = bytearray(index.path.read_bytes())
     for _ in range(data.draw(st.integers(1, 20))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))

@@ -145,7 +145,7 @@ def directory(tmp_path: Path) -> OpensslDirectory:
     return OpensslDirectory(tmp_path)
 
 
-def test_a_crl_by_openssl_lets_a_good_certificate_pass(directory: OpensslDirectory) -> None:
+def test_a_good_certificate_passes_with_a_crl_of_openssl(directory: OpensslDirectory) -> None:
     directory.revoke(directory.certificate(0x2000))
     crl, certificate = directory.crl(), directory.certificate()
 
@@ -166,7 +166,7 @@ def test_a_crl_by_openssl_lets_a_good_certificate_pass(directory: OpensslDirecto
         ("-crl_compromise", "20260101000000Z"),
     ],
 )
-def test_a_crl_by_openssl_stops_a_revoked_certificate(
+def test_a_revoked_certificate_is_refused_with_a_crl_of_openssl(
     directory: OpensslDirectory, reason: tuple[str, ...]
 ) -> None:
     certificate = directory.certificate()
@@ -239,7 +239,7 @@ LAXER = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_openssl_and_the_engine_agree_or_the_difference_is_explained(tmp_path: Path, name: str) -> None:
+def test_openssl_and_the_engine_agree_or_a_table_has_the_difference(tmp_path: Path, name: str) -> None:
     crl, ca = CASES[name]
     directory = OpensslDirectory(tmp_path, ca)
     certificate = directory.certificate()
@@ -252,9 +252,9 @@ def test_openssl_and_the_engine_agree_or_the_difference_is_explained(tmp_path: P
 
 
 @pytest.mark.parametrize("hours", [-2, -1, 0, 23, 24, 25])
-def test_both_accept_a_crl_at_the_same_times(directory: OpensslDirectory, hours: int) -> None:
+def test_openssl_and_engine_accept_a_crl_at_the_same_times(directory: OpensslDirectory, hours: int) -> None:
     crl, certificate = make_crl(CA), directory.certificate()
-    # Beyond the tolerance, which OpenSSL has not.
+    # Beyond the tolerance, which OpenSSL does not have.
     at = NOW + timedelta(hours=hours, seconds=10)
 
     assert directory.openssl_accepts(crl, certificate, at) is (

@@ -72,7 +72,7 @@ def disagreements(numbers: range, folder: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("chunk", CHUNKS)
-def test_two_implementations_agree_or_the_disagreement_is_explained(chunk: int, tmp_path: Path) -> None:
+def test_two_implementations_agree_or_a_table_has_the_disagreement(chunk: int, tmp_path: Path) -> None:
     assert list(disagreements(range(chunk * CHUNK, (chunk + 1) * CHUNK), tmp_path)) == []
 
 
@@ -97,7 +97,7 @@ WRONG_ENGINES: dict[str, tuple[Any, str, Any]] = {
 
 
 @pytest.mark.parametrize("wrong", WRONG_ENGINES)
-def test_a_wrong_engine_is_noticed(wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_test_detects_a_wrong_engine(wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(*WRONG_ENGINES[wrong])
 
     assert next(disagreements(range(20 * CHUNK), tmp_path), None) is not None

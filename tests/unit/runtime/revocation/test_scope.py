@@ -85,7 +85,7 @@ def test_a_crl_covers_the_certificates_that_name_one_of_its_points(
     assert scope.covers(of) is covered
 
 
-def test_every_point_of_a_certificate_counts_after_any_other() -> None:
+def test_all_usable_points_of_a_certificate_are_read() -> None:
     several = certificate(
         point(x509.UniformResourceIdentifier("http://crl.example/some.crl"), reasons=SOME),
         point(x509.UniformResourceIdentifier("http://crl.example/foreign.crl"), crl_issuer=[OTHER_ISSUER]),
@@ -153,7 +153,7 @@ def test_keys_are_equal_exactly_for_equal_scopes(one: Scope, other: Scope) -> No
 
 
 @pytest.mark.parametrize("kind", [x509.CRLDistributionPoints.oid, x509.BasicConstraints.oid])
-def test_an_extension_that_is_there_twice_is_an_error(kind: x509.ObjectIdentifier) -> None:
+def test_a_repeated_extension_is_an_error(kind: x509.ObjectIdentifier) -> None:
     twice = tuple(
         Extension(x509.UnrecognizedExtension(x509.ObjectIdentifier(f"2.5.29.{last}"), b"\x04\x00"))
         for last in (100, 101)

@@ -1,4 +1,4 @@
-"""Indexes in S3: whole or not at all, and never one in place of another than it was made from."""
+"""Indexes in S3: complete, and an index replaces only the one that it was made from."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -50,9 +50,7 @@ def indexes(store: IndexStore, tmp_path: Path) -> Indexes:
     return Indexes(store, tmp_path)
 
 
-def test_what_was_published_is_what_is_downloaded(
-    store: IndexStore, indexes: Indexes, tmp_path: Path
-) -> None:
+def test_a_download_returns_the_published_index(store: IndexStore, indexes: Indexes, tmp_path: Path) -> None:
     published, content = indexes.publish(1)
 
     downloaded = store.download(CA_ID, tmp_path / "here")
@@ -114,7 +112,7 @@ def test_a_former_version_stays_available(store: IndexStore, indexes: Indexes, t
     assert (tmp_path / "here").read_bytes() == content
 
 
-def test_a_version_that_is_gone_is_missing(store: IndexStore, indexes: Indexes, tmp_path: Path) -> None:
+def test_a_deleted_version_is_missing(store: IndexStore, indexes: Indexes, tmp_path: Path) -> None:
     indexes.publish(1)
 
     with pytest.raises(IndexMissingError):
@@ -176,7 +174,7 @@ def test_a_server_error_propagates(s3: Any, store: IndexStore, indexes: Indexes,
         indexes.publish(2, instead_of=published)
 
 
-def test_a_put_that_loses_a_race_is_a_replacement(s3: Any, indexes: Indexes) -> None:
+def test_a_conflicting_put_raises_the_replaced_error(s3: Any, indexes: Indexes) -> None:
     with Stubber(s3) as stub:
         stub.add_client_error("put_object", "ConditionalRequestConflict", http_status_code=409)
         with pytest.raises(IndexReplacedError):

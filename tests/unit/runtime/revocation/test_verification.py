@@ -1,4 +1,4 @@
-"""One case for every rule that a CRL must obey. What each breaks is the only thing wrong with it."""
+"""One case for every rule that a CRL must obey. Each case breaks exactly one rule."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -145,7 +145,7 @@ FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 @pytest.mark.parametrize("next_update", EDGES)
 @pytest.mark.parametrize("now", [FIRST, NOW, LAST])
 @pytest.mark.parametrize("max_age", [None, timedelta(0), timedelta.max])
-def test_no_date_of_a_crl_is_an_error_in_arithmetic(
+def test_no_date_of_a_crl_causes_an_arithmetic_error(
     this_update: bytes, next_update: bytes, now: datetime, max_age: timedelta | None
 ) -> None:
     crl = raw_crl(CA, this_update=tlv(0x18, this_update), next_update=tlv(0x18, next_update))
@@ -154,7 +154,7 @@ def test_no_date_of_a_crl_is_an_error_in_arithmetic(
         check_time(Crl.load(crl), now, max_age)
 
 
-def test_a_crl_without_end_is_usable_to_the_end() -> None:
+def test_a_crl_without_end_is_usable_until_the_last_date() -> None:
     crl = verified(make_crl(CA, CrlSpec(next_update=NO_END)))
 
     check_time(crl, NO_END, timedelta.max)

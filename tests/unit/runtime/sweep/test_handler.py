@@ -47,7 +47,7 @@ class Invocation:
         }
         self.log = io.StringIO()
         self.module = started(monkeypatch, "sweep", self.variables, self.log)
-        # This client's answers name the certificate's CA, as AWS IoT's do and moto's do not.
+        # The responses of this client name the CA of the certificate, as those of AWS IoT; moto omits it.
         real = self.module.boto3.client
 
         def client(name: str, **options: Any) -> Any:
@@ -87,7 +87,7 @@ def test_each_certificate_is_one_line_and_counted(
     assert metrics(capsys.readouterr().out)["Swept"] == [1, 1]
 
 
-def test_a_run_with_nothing_to_do_writes_nothing(
+def test_a_run_without_changes_logs_nothing(
     harness: SweepHarness, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """It runs every minute."""
@@ -225,7 +225,7 @@ def test_a_closed_session_is_in_the_line_of_its_certificate_and_counted(
     assert metrics(capsys.readouterr().out)["SessionsClosed"] == [1]
 
 
-def test_a_session_that_cannot_be_closed_is_counted_and_the_run_goes_on(
+def test_a_session_that_cannot_be_closed_is_counted_and_the_run_continues(
     harness: SweepHarness, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     [device] = harness.activate_devices()
@@ -239,7 +239,7 @@ def test_a_session_that_cannot_be_closed_is_counted_and_the_run_goes_on(
     assert metrics(capsys.readouterr().out)["SessionsNotClosed"] == [1]
 
 
-def test_a_repetition_that_is_due_is_made_and_one_that_fails_is_an_error_and_counted(
+def test_a_due_repetition_is_made_and_a_failed_one_is_an_error(
     harness: SweepHarness, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sound, broken = harness.activate_devices(2)

@@ -1,4 +1,4 @@
-"""Sweeps that are cut off, repeated, overtaken or run side by side: the next run finishes what is left."""
+"""Sweeps that are interrupted, repeated or concurrent: the next run completes the rest."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -67,7 +67,7 @@ LATER_CALLS = [
         *((service, operation, Fault.CRASH_AFTER, at_call) for service, operation, at_call in LATER_CALLS),
     ],
 )
-def test_a_run_that_is_cut_off_anywhere_is_finished_by_the_next(
+def test_the_next_run_completes_a_run_cut_off_at_any_call(
     harness: SweepHarness, service: str, operation: str, fault: Fault, at_call: int
 ) -> None:
     revoked, held, lifted = harness.activate_devices(3)
@@ -114,18 +114,18 @@ def test_only_one_of_two_concurrent_runs_changes_anything(harness: SweepHarness)
     assert {harness.status(device) for device in devices} == {"REVOKED"}
 
 
-def test_a_run_that_was_overtaken_before_its_lease_does_not_go_back_to_the_former_index(
+def test_a_delayed_run_does_not_revoke_by_a_replaced_index(
     harness: SweepHarness,
 ) -> None:
     [device] = harness.activate_devices()
     harness.publish({device: KEY_COMPROMISE})
 
-    def take_back_and_sweep(**_: Any) -> None:
-        harness.aws.dynamodb.meta.events.unregister("before-call.dynamodb.UpdateItem", take_back_and_sweep)
+    def unlist_and_sweep(**_: Any) -> None:
+        harness.aws.dynamodb.meta.events.unregister("before-call.dynamodb.UpdateItem", unlist_and_sweep)
         harness.publish()
         harness.sweep()
 
-    harness.aws.dynamodb.meta.events.register_first("before-call.dynamodb.UpdateItem", take_back_and_sweep)
+    harness.aws.dynamodb.meta.events.register_first("before-call.dynamodb.UpdateItem", unlist_and_sweep)
     harness.sweep()
 
     assert harness.status(device) == "ACTIVE"
@@ -156,7 +156,7 @@ def test_a_run_ends_in_time_and_the_next_one_continues(harness: SweepHarness) ->
     assert {harness.status(device) for device in devices} == {"REVOKED"}
 
 
-def test_a_count_that_ends_in_the_middle_of_a_page_is_no_count(harness: SweepHarness) -> None:
+def test_an_incomplete_count_of_devices_is_discarded(harness: SweepHarness) -> None:
     devices = harness.activate_devices(3)
     harness.publish(dict.fromkeys(devices))
     limit = MassRevocationLimit(share=0.1, minimum=1)
@@ -172,7 +172,7 @@ def test_a_count_that_ends_in_the_middle_of_a_page_is_no_count(harness: SweepHar
     assert tripped.devices == 3
 
 
-def test_releases_end_in_time_and_none_is_forgotten(harness: SweepHarness) -> None:
+def test_releases_stop_at_the_deadline_and_continue_in_the_next_run(harness: SweepHarness) -> None:
     devices = harness.activate_devices(3)
     harness.publish(dict.fromkeys(devices, HOLD))
     harness.sweep()
@@ -188,7 +188,7 @@ def test_releases_end_in_time_and_none_is_forgotten(harness: SweepHarness) -> No
     assert {harness.status(device) for device in devices} == {"ACTIVE"}
 
 
-def test_nothing_is_begun_when_the_time_is_nearly_over(harness: SweepHarness) -> None:
+def test_near_the_deadline_no_step_begins(harness: SweepHarness) -> None:
     harness.publish(dict.fromkeys(harness.activate_devices()))
 
     with counted(harness.s3) as calls, counted(harness.aws.dynamodb) as writes:
@@ -197,7 +197,7 @@ def test_nothing_is_begun_when_the_time_is_nearly_over(harness: SweepHarness) ->
     assert calls == writes == []
 
 
-def test_while_one_ca_is_swept_another_invocation_sweeps_the_next(harness: SweepHarness) -> None:
+def test_a_second_invocation_can_sweep_another_ca_at_the_same_time(harness: SweepHarness) -> None:
     """A schedule of a minute invokes the function while a long run is under way."""
     other = CaCertificateId("0" * 64)
     harness.states.acquire(other, now=0, expires_at=harness.clock.milliseconds + 300_000)
@@ -273,7 +273,7 @@ def test_an_index_that_cannot_be_read_revokes_nothing(harness: SweepHarness) -> 
     harness.settle()
 
 
-def test_a_settled_index_that_the_bucket_no_longer_keeps_counts_as_none(harness: SweepHarness) -> None:
+def test_a_deleted_settled_index_counts_as_none(harness: SweepHarness) -> None:
     revoked, other = harness.activate_devices(2)
     harness.publish({revoked: None})
     harness.settle()
@@ -305,7 +305,7 @@ def test_a_damaged_settled_index_counts_as_none(harness: SweepHarness) -> None:
     assert harness.status(device) == "REVOKED"
 
 
-def test_an_index_that_is_gone_in_the_middle_of_its_pass_does_not_stop_the_sweep_for_good(
+def test_the_sweep_continues_after_its_index_was_deleted_during_a_pass(
     harness: SweepHarness,
 ) -> None:
     devices = harness.activate_devices(2)
@@ -321,7 +321,7 @@ def test_an_index_that_is_gone_in_the_middle_of_its_pass_does_not_stop_the_sweep
     assert [harness.status(device) for device in devices] == ["ACTIVE", "REVOKED"]
 
 
-def test_an_entry_that_is_withdrawn_in_the_middle_of_a_pass_and_listed_again_is_revoked(
+def test_an_entry_removed_during_a_pass_and_listed_again_is_revoked(
     harness: SweepHarness,
 ) -> None:
     first, second = harness.activate_devices(2)

@@ -1,4 +1,4 @@
-"""A CRL that would revoke too much of the fleet waits for a person."""
+"""A CRL that would revoke too much of the fleet waits for a confirmation."""
 
 import pytest
 from hypothesis import given
@@ -15,11 +15,11 @@ from tests.support.sweep_harness import Recorder, SweepHarness
 
 
 def reported(seen: Recorder) -> list[tuple[int, int]]:
-    """Devices and fleet, of each report that the limit has tripped."""
+    """The numbers of devices and of the fleet in each report of a tripped limit."""
     return [(each["devices"], each["fleet"]) for each in seen.facts(LIMIT_TRIPPED)]
 
 
-def test_a_crl_that_would_revoke_too_many_waits_for_a_person(harness: SweepHarness) -> None:
+def test_a_crl_above_the_limit_waits_for_a_confirmation(harness: SweepHarness) -> None:
     devices = harness.activate_devices(4)
     harness.publish(dict.fromkeys(devices[:2]))
     limit = MassRevocationLimit(share=0.25, minimum=2)
@@ -35,7 +35,7 @@ def test_a_crl_that_would_revoke_too_many_waits_for_a_person(harness: SweepHarne
     assert harness.tripped() is None
 
 
-def test_an_index_that_has_tripped_the_limit_governs_activations_all_the_same(harness: SweepHarness) -> None:
+def test_an_index_that_tripped_the_limit_still_applies_to_activations(harness: SweepHarness) -> None:
     devices = harness.activate_devices(2)
     newcomer = harness.register("newcomer")
     harness.publish(dict.fromkeys([*devices, newcomer]))
@@ -87,7 +87,7 @@ def test_devices_whose_status_cannot_be_read_count(harness: SweepHarness) -> Non
     assert reported(seen) == [(2, 2)]
 
 
-def test_beyond_some_number_the_ledgers_count_is_used(
+def test_above_a_limit_the_count_of_the_ledger_is_used(
     harness: SweepHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("iot_jitr_runtime.sweep.sweep.CHECKED_AT_MOST", 2)
@@ -100,7 +100,7 @@ def test_beyond_some_number_the_ledgers_count_is_used(
     assert calls == ["DescribeCertificate"] * 2
 
 
-def test_while_many_devices_wait_for_slots_the_ledgers_count_is_used(harness: SweepHarness) -> None:
+def test_while_many_devices_wait_the_count_of_the_ledger_is_used(harness: SweepHarness) -> None:
     devices = harness.activate_devices(6)
     harness.publish(dict.fromkeys(devices[:4]))
     storm = harness.aws.rate_limiter(10)
@@ -113,7 +113,7 @@ def test_while_many_devices_wait_for_slots_the_ledgers_count_is_used(harness: Sw
     assert calls == ["DescribeCertificate"], "one at the background share, which has no second slot in time"
 
 
-def test_few_new_serials_are_not_counted_first(harness: SweepHarness) -> None:
+def test_few_new_serials_are_revoked_without_a_count_first(harness: SweepHarness) -> None:
     devices = harness.activate_devices(2)
     harness.publish(dict.fromkeys(devices))
 
@@ -123,7 +123,7 @@ def test_few_new_serials_are_not_counted_first(harness: SweepHarness) -> None:
     assert calls == ["DescribeCertificate", "UpdateCertificate"] * 2
 
 
-def test_devices_that_another_caller_has_activated_count_on_both_sides(harness: SweepHarness) -> None:
+def test_devices_activated_by_another_caller_count_as_revoked_and_as_fleet(harness: SweepHarness) -> None:
     harness.publish()
     devices = [harness.register(f"known-{number}") for number in range(4)]
     for device in devices:
@@ -135,7 +135,7 @@ def test_devices_that_another_caller_has_activated_count_on_both_sides(harness: 
     assert reported(harness.sweep(limit=MassRevocationLimit(share=0.25, minimum=2))) == [(2, 4)]
 
 
-def test_a_crl_below_the_limit_needs_no_person(harness: SweepHarness) -> None:
+def test_a_crl_below_the_limit_needs_no_confirmation(harness: SweepHarness) -> None:
     devices = harness.activate_devices(4)
     harness.publish({devices[0]: None})
 
@@ -143,7 +143,7 @@ def test_a_crl_below_the_limit_needs_no_person(harness: SweepHarness) -> None:
     assert harness.status(devices[0]) == "REVOKED"
 
 
-def test_a_crl_that_corrects_the_mistake_ends_the_wait(harness: SweepHarness) -> None:
+def test_a_corrected_crl_resets_the_tripped_limit(harness: SweepHarness) -> None:
     devices = harness.activate_devices(3)
     limit = MassRevocationLimit(share=0.5, minimum=2)
     harness.publish(dict.fromkeys(devices))
@@ -155,7 +155,7 @@ def test_a_crl_that_corrects_the_mistake_ends_the_wait(harness: SweepHarness) ->
     assert harness.tripped() is None
 
 
-def test_a_confirmation_counts_only_for_what_the_person_has_looked_at(harness: SweepHarness) -> None:
+def test_a_confirmation_applies_only_to_its_index_version(harness: SweepHarness) -> None:
     devices = harness.activate_devices(3)
     limit = MassRevocationLimit(share=0.1, minimum=1)
     harness.publish({devices[0]: None})
@@ -184,7 +184,7 @@ def test_a_confirmed_index_is_swept_to_its_end_before_a_newer_one(harness: Sweep
     assert len(reported(harness.sweep(limit=limit))) == 1
 
 
-def test_where_nothing_has_tripped_nothing_can_be_confirmed(harness: SweepHarness) -> None:
+def test_without_a_tripped_limit_a_confirmation_is_an_error(harness: SweepHarness) -> None:
     with pytest.raises(NotTrippedError):
         harness.states.confirm(harness.ca, "whatever")
 
@@ -201,7 +201,7 @@ def test_holds_are_released_while_a_mass_revocation_waits(harness: SweepHarness)
     assert [harness.status(device) for device in devices] == ["ACTIVE", "ACTIVE", "ACTIVE"]
 
 
-def test_by_default_a_tenth_of_the_fleet_and_at_least_50_devices_wait_for_a_person() -> None:
+def test_by_default_the_limit_is_a_tenth_of_the_fleet_and_50_devices() -> None:
     limit = MassRevocationLimit()
 
     assert (DEFAULT_SHARE, DEFAULT_MINIMUM) == (0.1, 50)
@@ -214,7 +214,7 @@ def test_by_default_a_tenth_of_the_fleet_and_at_least_50_devices_wait_for_a_pers
 
 
 @given(st.integers(0, 10**6), st.integers(0, 10**6), st.floats(0.001, 0.999), st.integers(1, 1000))
-def test_what_is_allowed_is_few_devices_or_a_small_share(
+def test_the_limit_allows_few_devices_or_a_small_share(
     devices: int, fleet: int, share: float, minimum: int
 ) -> None:
     if MassRevocationLimit(share, minimum).allows(devices, fleet):

@@ -1,4 +1,4 @@
-"""The race between activator and sweep: what is activated on the former index is found."""
+"""The race between activator and sweep: a device activated by the former index is found."""
 
 from contextlib import suppress
 from typing import Any
@@ -21,7 +21,7 @@ def test_a_device_that_is_activated_on_the_former_index_is_found(harness: SweepH
     def publish_and_sweep(**_: Any) -> None:
         harness.aws.iot.meta.events.unregister("before-call.iot.UpdateCertificate", publish_and_sweep)
         harness.publish({device: KEY_COMPROMISE})
-        # The row is there already, so the pass finds it, with the activator's claim on it.
+        # The row exists already, so the pass finds it, with the activator's claim on it.
         assert harness.sweep().deferred == [(device, Reason.CLAIMED_ELSEWHERE)]
 
     harness.aws.iot.meta.events.register_first("before-call.iot.UpdateCertificate", publish_and_sweep)
@@ -33,7 +33,7 @@ def test_a_device_that_is_activated_on_the_former_index_is_found(harness: SweepH
     assert harness.status(device) == "REVOKED"
 
 
-def test_a_device_that_comes_while_the_activator_still_holds_the_former_index_is_found(
+def test_a_device_activated_by_a_cached_former_index_is_found(
     harness: SweepHarness,
 ) -> None:
     harness.activate_devices()
@@ -54,7 +54,7 @@ def test_a_device_that_comes_while_the_activator_still_holds_the_former_index_is
     assert harness.status(late) == "REVOKED"
 
 
-def test_a_hold_that_the_activator_did_not_see_is_found(harness: SweepHarness) -> None:
+def test_a_device_on_hold_activated_by_the_former_index_is_suspended(harness: SweepHarness) -> None:
     harness.activate_devices()
     late = harness.register("late")
     harness.publish({late: HOLD})

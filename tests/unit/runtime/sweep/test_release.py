@@ -92,9 +92,7 @@ def test_a_release_cut_off_after_the_change_is_recorded(harness: SweepHarness, l
     assert harness.ledger.fleet.size(harness.ca) == 1
 
 
-def test_a_row_that_is_not_suspended_any_more_is_left_alone(
-    harness: SweepHarness, lifted: CertificateId
-) -> None:
+def test_a_row_that_is_no_longer_suspended_is_skipped(harness: SweepHarness, lifted: CertificateId) -> None:
     harness.ledger.items.update(Update(lifted, {"state": State.RETIRED}))
 
     seen = harness.sweep()
@@ -107,7 +105,7 @@ def test_a_row_that_is_not_suspended_any_more_is_left_alone(
 @pytest.mark.parametrize(
     ("status", "state"), [("REVOKED", State.KNOWN), ("ACTIVE", State.ACTIVATED)], ids=["revoked", "active"]
 )
-def test_what_an_operator_decided_during_the_hold_is_left_as_it_is(
+def test_a_change_by_an_operator_during_the_hold_is_kept(
     harness: SweepHarness, lifted: CertificateId, status: str, state: State
 ) -> None:
     harness.aws.iot.update_certificate(certificateId=lifted, newStatus=status)

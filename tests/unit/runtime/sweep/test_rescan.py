@@ -1,4 +1,4 @@
-"""Certificates that enter the ledger after their serial number was listed: a rescan is requested."""
+"""Certificates that are backfilled after their serial number was listed: a rescan is requested."""
 
 from datetime import timedelta
 from typing import Any
@@ -25,7 +25,7 @@ def unknown_certificates(harness: SweepHarness, count: int = 1) -> list[Certific
 
 
 def add(harness: SweepHarness, device: CertificateId) -> Backfilled:
-    """Do what the reconciler does with a certificate in AWS IoT's list that the ledger does not know."""
+    """Backfill a certificate that is in AWS IoT's list and not in the ledger, as the reconciler does."""
     backfill = Backfill(
         iot=harness.aws.iot,
         ledger=harness.ledger,
@@ -45,7 +45,7 @@ def sweep_later(harness: SweepHarness, **parts: Any) -> Any:
     ("reason", "status", "state"),
     [(KEY_COMPROMISE, "REVOKED", State.REVOKED), (HOLD, "INACTIVE", State.SUSPENDED)],
 )
-def test_one_that_has_been_listed_for_long_is_revoked_once_it_is_entered(
+def test_a_certificate_listed_earlier_is_revoked_after_its_backfill(
     harness: SweepHarness, reason: Any, status: str, state: State
 ) -> None:
     [device] = unknown_certificates(harness)
@@ -63,7 +63,7 @@ def test_one_that_has_been_listed_for_long_is_revoked_once_it_is_entered(
     assert calls == [], "the request has been met"
 
 
-def test_without_the_request_nothing_is_entered_so_the_next_listing_finds_it_again(
+def test_a_failed_rescan_request_adds_no_row(
     harness: SweepHarness,
 ) -> None:
     [device] = unknown_certificates(harness)
@@ -75,17 +75,17 @@ def test_without_the_request_nothing_is_entered_so_the_next_listing_finds_it_aga
     assert harness.ledger.row(device) is None
 
 
-def test_a_request_during_a_run_is_met_by_a_later_one(harness: SweepHarness) -> None:
+def test_a_rescan_requested_during_a_run_is_done_by_a_later_run(harness: SweepHarness) -> None:
     first, second = unknown_certificates(harness, 2)
     harness.publish({first: KEY_COMPROMISE, second: KEY_COMPROMISE})
     harness.settle()
     add(harness, first)
 
-    def enter_another(**_: Any) -> None:
-        harness.aws.iot.meta.events.unregister("before-call.iot.UpdateCertificate", enter_another)
+    def backfill_another(**_: Any) -> None:
+        harness.aws.iot.meta.events.unregister("before-call.iot.UpdateCertificate", backfill_another)
         add(harness, second)
 
-    harness.aws.iot.meta.events.register_first("before-call.iot.UpdateCertificate", enter_another)
+    harness.aws.iot.meta.events.register_first("before-call.iot.UpdateCertificate", backfill_another)
     sweep_later(harness)
     assert (harness.status(first), harness.status(second)) == ("REVOKED", "ACTIVE")
     sweep_later(harness)
@@ -93,7 +93,7 @@ def test_a_request_during_a_run_is_met_by_a_later_one(harness: SweepHarness) -> 
     assert harness.status(second) == "REVOKED"
 
 
-def test_the_mass_revocation_limit_applies_to_them(harness: SweepHarness) -> None:
+def test_the_mass_revocation_limit_applies_to_backfilled_certificates(harness: SweepHarness) -> None:
     devices = unknown_certificates(harness, 2)
     harness.publish(dict.fromkeys(devices))
     limit = MassRevocationLimit(share=0.1, minimum=2)

@@ -1,4 +1,4 @@
-"""Closing the sessions of revoked and suspended devices: after the status, and never that of another."""
+"""Sessions of revoked and suspended devices are closed after the status change, and no other session."""
 
 from contextlib import suppress
 from datetime import timedelta
@@ -100,7 +100,7 @@ def test_the_session_of_a_released_device_stays_open_at_the_repetition(harness: 
     assert harness.connections.connected == {name_of(harness, device)}
 
 
-def test_a_certificate_that_was_deleted_since_is_not_active(harness: SweepHarness) -> None:
+def test_a_deleted_certificate_does_not_cancel_the_repeated_closing(harness: SweepHarness) -> None:
     [device] = connected(harness)
     harness.publish({device: HOLD})
     harness.sweep()
@@ -131,7 +131,7 @@ def test_an_error_of_the_closing_stops_no_revocation_and_is_tried_again(
     assert harness.connections.connected == set()
 
 
-def test_a_closing_that_always_fails_costs_itself_only_and_is_tried_later_and_later(
+def test_a_failing_closing_is_retried_with_growing_delays(
     harness: SweepHarness,
 ) -> None:
     broken, sound = connected(harness, 2)
@@ -154,7 +154,7 @@ def test_a_closing_that_always_fails_costs_itself_only_and_is_tried_later_and_la
     assert [each.failures for each in harness.ledger.tasks.failing(broken)] == [2]
 
 
-def test_after_failures_in_succession_the_revocations_do_not_wait_for_more(harness: SweepHarness) -> None:
+def test_after_successive_failures_revocations_skip_the_closing(harness: SweepHarness) -> None:
     devices = connected(harness, 6)
     harness.publish(dict.fromkeys(devices, KEY_COMPROMISE))
     tried = []
@@ -188,7 +188,7 @@ def test_after_failures_in_succession_the_revocations_do_not_wait_for_more(harne
         ("connections", "DeleteConnection", 2),
     ],
 )
-def test_a_run_that_is_cut_off_closes_each_session_in_the_end(
+def test_each_session_is_closed_after_an_interrupted_run(
     harness: SweepHarness, client: str, operation: str, at_call: int, fault: Fault
 ) -> None:
     """The harness checks at each call that a certificate of the client id is not ACTIVE."""
@@ -224,7 +224,7 @@ REPETITION = [
 
 @pytest.mark.parametrize("fault", EVERY_FAULT)
 @pytest.mark.parametrize(("client", "operation"), REPETITION)
-def test_a_repetition_that_is_cut_off_is_made_in_the_end(
+def test_an_interrupted_repetition_is_made_later(
     harness: SweepHarness, client: str, operation: str, fault: Fault
 ) -> None:
     revoked, held = connected(harness, 2)
@@ -257,7 +257,7 @@ def test_a_repeated_run_closes_nothing_again(harness: SweepHarness) -> None:
     [{"dry_run": True}, {"limit": MassRevocationLimit(share=0.1, minimum=1)}],
     ids=["a dry run", "a tripped limit"],
 )
-def test_what_revokes_nothing_closes_nothing(harness: SweepHarness, parts: dict[str, Any]) -> None:
+def test_a_run_without_revocations_closes_no_session(harness: SweepHarness, parts: dict[str, Any]) -> None:
     [device] = connected(harness)
     harness.publish({device: KEY_COMPROMISE})
 
@@ -268,7 +268,7 @@ def test_what_revokes_nothing_closes_nothing(harness: SweepHarness, parts: dict[
     assert harness.connections.calls == []
 
 
-def test_where_the_client_id_is_not_known_nothing_is_closed(harness: SweepHarness) -> None:
+def test_without_a_known_client_id_no_session_is_closed(harness: SweepHarness) -> None:
     [device] = connected(harness)
     harness.publish({device: KEY_COMPROMISE})
 
@@ -326,7 +326,7 @@ def test_the_session_of_a_renewed_device_stays_open_when_its_old_certificate_is_
     assert harness.connections.connected == {"renewed"}
 
 
-def test_the_session_of_a_renewed_device_is_closed_when_its_old_key_may_be_stolen(
+def test_a_compromised_old_key_closes_the_session_of_a_renewed_device(
     harness: SweepHarness,
 ) -> None:
     old, _ = renewed(harness)
@@ -371,7 +371,7 @@ def test_one_client_id_is_disconnected_once_a_second_at_most(harness: SweepHarne
     assert times[1] - times[0] >= timedelta(seconds=1)
 
 
-def test_no_call_of_the_control_plane_is_added(harness: SweepHarness) -> None:
+def test_closing_sessions_adds_no_control_plane_call(harness: SweepHarness) -> None:
     """DescribeCertificate and UpdateCertificate are what the rate limiter counts."""
     [device] = connected(harness)
     harness.publish({device: KEY_COMPROMISE})

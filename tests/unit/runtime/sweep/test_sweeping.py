@@ -79,7 +79,7 @@ def test_a_hold_that_was_listed_for_a_moment_is_released(harness: SweepHarness) 
     assert (harness.status(device), harness.row(device).state) == ("ACTIVE", State.ACTIVATED)
 
 
-def test_what_the_ca_has_taken_off_the_list_since_is_not_revoked(harness: SweepHarness) -> None:
+def test_a_certificate_removed_from_the_crl_is_not_revoked(harness: SweepHarness) -> None:
     harness.publish()
     device = harness.register()
     harness.publish({device: KEY_COMPROMISE})
@@ -96,7 +96,7 @@ def test_what_the_ca_has_taken_off_the_list_since_is_not_revoked(harness: SweepH
     assert harness.status(device) == "ACTIVE"
 
 
-def test_what_an_operator_deactivated_is_not_suspended_and_never_released(harness: SweepHarness) -> None:
+def test_a_device_deactivated_by_an_operator_is_not_suspended_or_released(harness: SweepHarness) -> None:
     [device] = harness.activate_devices()
     harness.aws.iot.update_certificate(certificateId=device, newStatus="INACTIVE")
     harness.publish({device: HOLD})
@@ -205,7 +205,7 @@ def test_without_a_new_entry_there_is_no_aws_iot_call(harness: SweepHarness) -> 
     assert calls == []
 
 
-def test_where_nothing_was_published_nothing_is_swept(harness: SweepHarness) -> None:
+def test_without_a_published_index_no_certificate_is_swept(harness: SweepHarness) -> None:
     assert harness.sweep().revocations == []
     assert harness.state().settled is None
 
@@ -227,7 +227,7 @@ def test_a_dry_run_reports_once_and_changes_nothing(harness: SweepHarness) -> No
     assert [harness.status(each) for each in (revoked, held, other)] == ["REVOKED", "INACTIVE", "ACTIVE"]
 
 
-def test_a_line_of_the_report_names_so_many_certificates(
+def test_a_long_report_is_split_into_several_lines(
     harness: SweepHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("iot_jitr_runtime.sweep.sweep.NAMED_IN_A_LINE", 2)
@@ -256,7 +256,7 @@ def test_many_new_serials_are_found_by_one_scan(harness: SweepHarness) -> None:
     assert harness.ledger.fleet.size(harness.ca) == 1
 
 
-def test_both_ways_to_find_them_agree(harness: SweepHarness) -> None:
+def test_both_ways_to_find_the_targets_give_the_same_result(harness: SweepHarness) -> None:
     devices = harness.activate_devices(5)
     former = harness.publish({devices[0]: HOLD, devices[1]: None})
     newer = harness.publish(

@@ -17,7 +17,7 @@ from tests.support.faults import EVERY_FAULT, Fault, Step, counted, cut_off, ste
 from tests.support.things import arn_of, holders, pending, with_things
 
 
-def test_the_device_becomes_a_thing_in_six_calls_and_seven_with_a_group(aws: Account) -> None:
+def test_registering_a_thing_takes_six_calls_and_seven_with_a_group(aws: Account) -> None:
     aws.iot.create_thing_group(thingGroupName="fleet")
     for groups, expected in (((), 6), (("fleet",), 7)):
         with_things(aws, ThingSettings(groups=groups))
@@ -108,7 +108,7 @@ def test_a_thing_that_has_another_certificate_is_not_taken_over(aws: Account) ->
     assert holders(aws, "sensor-7") == {first}
 
 
-def test_of_two_certificates_racing_for_a_thing_one_waits(aws: Account) -> None:
+def test_of_two_concurrent_certificates_of_a_thing_one_is_deferred(aws: Account) -> None:
     """The second one comes after the first has read the thing's principals and before it attaches."""
     things = with_things(aws, ThingSettings())
     first, second = pending(aws, "sensor-7"), pending(aws, "sensor-7")
@@ -144,7 +144,7 @@ STEPS: list[Step] = [
 """All calls of an activation with a thing in a group, from the thing on."""
 
 
-def test_the_steps_are_all_calls_from_the_thing_on(aws: Account) -> None:
+def test_the_list_of_steps_has_all_calls_after_the_thing_lookup(aws: Account) -> None:
     aws.iot.create_thing_group(thingGroupName="fleet")
     with_things(aws, ThingSettings(groups=("fleet",)))
     record = aws.event(pending(aws, "sensor-7"))

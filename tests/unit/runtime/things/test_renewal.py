@@ -56,7 +56,7 @@ def test_a_renewal_takes_one_call_more_than_a_first_registration(aws: Account, o
 
 
 def older(aws: Account, _old: CertificateId) -> CertificateId:
-    """A key that was stolen years ago is no renewal."""
+    """An older certificate is no renewal: its key may have been stolen years ago."""
     return pending(aws, "sensor-7", age=1000)
 
 
@@ -165,7 +165,7 @@ RENEWAL_STEPS: list[Step] = [
 """All calls of a renewal, from the read of the old certificate on."""
 
 
-def test_the_steps_are_all_calls_from_the_old_certificate_on(aws: Account, old: CertificateId) -> None:
+def test_the_list_of_steps_has_all_calls_after_the_old_certificate(aws: Account, old: CertificateId) -> None:
     del old
     record = aws.event(pending(aws, "sensor-7", age=0.5))
 

@@ -27,7 +27,7 @@ from tests.support.things import (
 
 
 def record_revoked(aws: Account, certificate_id: CertificateId) -> None:
-    """Write what the sweep writes of a certificate that it has revoked."""
+    """Write the row of a revoked certificate as the sweep does."""
     aws.dynamodb.update_item(
         TableName=aws.table,
         Key={"certificateId": {"S": certificate_id}},
@@ -47,7 +47,7 @@ def test_in_the_grace_period_both_certificates_work(
     assert holders(aws, "sensor-7") == {old, new}
 
 
-def test_after_the_grace_period_the_old_one_is_detached_and_inactive(
+def test_after_the_grace_period_the_old_certificate_is_detached_and_inactive(
     aws: Account, old: CertificateId, new: CertificateId
 ) -> None:
     aws.clock.pass_time(hours=24, seconds=1)
@@ -59,7 +59,7 @@ def test_after_the_grace_period_the_old_one_is_detached_and_inactive(
     assert retire_due(aws) == {}
 
 
-def test_without_a_new_certificate_that_is_active_the_old_one_stays(aws: Account, old: CertificateId) -> None:
+def test_without_an_active_successor_the_old_certificate_stays(aws: Account, old: CertificateId) -> None:
     new = pending(aws, "sensor-7", age=0.5)
     record = aws.event(new)
     with injected(aws.iot, "AttachPolicy", Fault.ACCESS_DENIED):
@@ -121,7 +121,7 @@ def test_a_certificate_revoked_in_its_grace_period_stays_revoked(
     assert retire_due(aws) == {}
 
 
-def test_a_certificate_or_thing_deleted_meanwhile_ends_the_task(
+def test_a_certificate_or_thing_deleted_in_the_grace_period_ends_the_task(
     aws: Account, old: CertificateId, new: CertificateId
 ) -> None:
     aws.iot.detach_thing_principal(thingName="sensor-7", principal=arn_of(aws, old))
@@ -193,7 +193,7 @@ def test_after_any_fault_in_the_retirement_the_next_run_completes_it(
     assert retire_due(aws) == {}
 
 
-def test_a_task_is_found_when_it_is_due_and_removed_only_as_what_it_is(aws: Account) -> None:
+def test_a_task_is_found_when_due_and_removed_only_by_its_own_kind(aws: Account) -> None:
     tasks = aws.ledger.tasks
     certificate_id = CertificateId("a" * 64)
     now = aws.clock.milliseconds
@@ -211,7 +211,7 @@ def test_a_task_is_found_when_it_is_due_and_removed_only_as_what_it_is(aws: Acco
     assert due(now + 60_000) == []
 
 
-def test_with_an_index_that_lags_behind_nothing_is_done_twice(
+def test_with_a_delayed_index_no_task_is_done_twice(
     aws: Account, old: CertificateId, new: CertificateId
 ) -> None:
     del new

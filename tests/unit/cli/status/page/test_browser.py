@@ -32,7 +32,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A page with a fleet in which some devices have hostile names, one of them each cluster's example."""
+    """A page of a fleet with hostile device names; the example of each cluster has one, too."""
     hostile = [
         certificate(n, "refused", "not_listed", common_name=name, decided_at=2**42)
         for n, name in enumerate(HOSTILE)
@@ -57,7 +57,7 @@ def search(page: Page, text: str) -> list[list[str]]:
     return results(page)
 
 
-def test_it_loads_nothing_and_reports_no_error(running: Browser, file: Path) -> None:
+def test_the_page_loads_no_other_resource_and_logs_no_error(running: Browser, file: Path) -> None:
     page = open_page(running, file)
     search(page, "sensor")
 
@@ -68,7 +68,7 @@ def test_it_loads_nothing_and_reports_no_error(running: Browser, file: Path) -> 
     assert page.run("document.querySelectorAll('button[data-query][hidden]').length") == 0
 
 
-def test_no_script_but_its_own_runs(running: Browser, file: Path) -> None:
+def test_only_the_script_of_the_page_runs(running: Browser, file: Path) -> None:
     page = open_page(running, file)
 
     assert page.run(FOREIGN_SCRIPT) == "undefined"
@@ -76,7 +76,7 @@ def test_no_script_but_its_own_runs(running: Browser, file: Path) -> None:
 
 
 @pytest.mark.parametrize("number", range(len(HOSTILE)))
-def test_a_hostile_name_is_only_text(running: Browser, file: Path, number: int) -> None:
+def test_a_hostile_name_is_shown_as_text(running: Browser, file: Path, number: int) -> None:
     page = open_page(running, file)
     elements = "document.querySelectorAll('img, script, iframe').length"
     before = page.run(elements)
@@ -130,7 +130,7 @@ def test_the_button_of_a_cause_shows_its_devices_and_only_them(running: Browser,
     assert page.run("document.activeElement.id") == "query"
 
 
-def test_everything_can_be_reached_with_the_keyboard(running: Browser, file: Path) -> None:
+def test_every_control_can_be_reached_with_the_keyboard(running: Browser, file: Path) -> None:
     page = open_page(running, file)
     page.press("Tab")
     assert page.run("document.activeElement.textContent") == "Skip to the content"
@@ -146,7 +146,7 @@ def test_everything_can_be_reached_with_the_keyboard(running: Browser, file: Pat
     assert {"a", "button", "summary", "scrolling", "query"} <= {*reached}
 
 
-def test_the_search_does_not_leave_the_page_when_it_is_sent_with_enter(running: Browser, file: Path) -> None:
+def test_the_enter_key_in_the_search_does_not_leave_the_page(running: Browser, file: Path) -> None:
     page = open_page(running, file)
     search(page, "sensor-000007")
     page.press("Enter")
@@ -157,7 +157,7 @@ def test_the_search_does_not_leave_the_page_when_it_is_sent_with_enter(running: 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
-def test_it_is_accessible(running: Browser, file: Path, width: int, *, dark: bool) -> None:
+def test_the_page_is_accessible(running: Browser, file: Path, width: int, *, dark: bool) -> None:
     """By the rules of axe-core (WCAG 2.2 A and AA, best practices): contrast, landmarks, names, tables, …"""
     page = open_page(running, file, width=width, dark=dark)
     search(page, "sensor")
@@ -178,14 +178,14 @@ def test_the_page_is_as_wide_as_the_screen(running: Browser, file: Path, width: 
     assert page.run("document.documentElement.scrollWidth") <= width
 
 
-def test_dark_and_light_follow_the_system(running: Browser, file: Path) -> None:
+def test_the_page_uses_the_dark_or_light_scheme_of_the_system(running: Browser, file: Path) -> None:
     colour = "getComputedStyle(document.body).backgroundColor"
 
     assert open_page(running, file).run(colour) != open_page(running, file, dark=True).run(colour)
 
 
 @pytest.mark.parametrize("devices", [0, 1, 100_000])
-def test_fleets_of_any_size(running: Browser, tmp_path: Path, devices: int) -> None:
+def test_the_search_works_for_fleets_of_any_size(running: Browser, tmp_path: Path, devices: int) -> None:
     page = open_page(running, written(tmp_path / "fleet.html", devices))
 
     if not devices:

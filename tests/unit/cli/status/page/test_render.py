@@ -48,7 +48,7 @@ class Read(HTMLParser):
         return json.loads(self.raw[1][1])
 
 
-def test_its_policy_allows_its_own_style_and_script_and_nothing_else() -> None:
+def test_the_content_security_policy_allows_only_the_own_style_and_script() -> None:
     read = Read(page(fleet(certificates(3)), certificates(3)))
     policy = next(
         a["content"] for tag, a in read.elements if a.get("http-equiv") == "Content-Security-Policy"
@@ -79,7 +79,7 @@ def test_a_hostile_name_stays_text(name: str) -> None:
     assert read.data["lines"].split("|", 4)[-1] == shown
 
 
-def test_a_line_of_the_search_has_what_the_ledger_has() -> None:
+def test_a_search_line_has_the_fields_of_the_ledger_row() -> None:
     found = [certificate(2, "deferred", "crl_stale"), certificate(3)]
 
     data = Read(page(fleet(found), found)).data
@@ -95,7 +95,7 @@ def test_a_line_of_the_search_has_what_the_ledger_has() -> None:
 
 
 @pytest.mark.parametrize("devices", [0, 1, 100_000])
-def test_its_size_and_the_time_to_make_it_are_bounded(devices: int) -> None:
+def test_the_size_of_the_page_and_its_rendering_time_are_bounded(devices: int) -> None:
     found = certificates(devices)
     of_fleet = fleet(found)
     begun = time.process_time()
@@ -106,7 +106,7 @@ def test_its_size_and_the_time_to_make_it_are_bounded(devices: int) -> None:
     assert len(html.encode()) < 100_000 + devices * BYTES_A_CERTIFICATE
 
 
-def test_only_so_many_certificates_are_kept_those_not_in_service_first() -> None:
+def test_certificates_not_in_service_are_kept_first_up_to_the_limit() -> None:
     kept = Kept(limit=3)
     for number in range(4):
         kept.add(certificate(number))
@@ -116,7 +116,7 @@ def test_only_so_many_certificates_are_kept_those_not_in_service_first() -> None
     assert [group_of(each) for each in kept.certificates] == [Group.REFUSED] * 2 + [Group.IN_SERVICE]
 
 
-def test_devices_in_service_are_counted_by_the_counters_where_not_all_rows_were_read() -> None:
+def test_an_incomplete_scan_takes_devices_in_service_from_the_counters() -> None:
     some = fleet(certificates(10))
     cas = [replace(ca, devices=700) for ca in some.cas]
 
@@ -161,13 +161,13 @@ def test_an_empty_queue_is_shown_as_empty() -> None:
     assert "unknown time" not in text
 
 
-def test_a_day_without_figures_is_shown_as_such() -> None:
+def test_a_day_without_figures_has_a_note() -> None:
     series = tuple(replace(each, values=(None,) * STEPS) for each in fleet([]).history.series)
 
     assert "no figures of the last 24 hours" in Read(page(fleet([], history=History(NOW, series)), [])).text
 
 
-def test_what_needs_attention_is_marked() -> None:
+def test_problems_are_marked() -> None:
     endless, ended = fleet([]).cas
     trouble = fleet(
         certificates(5),
@@ -192,7 +192,7 @@ def test_what_needs_attention_is_marked() -> None:
         assert part in text
 
 
-def test_without_a_problem_the_page_has_one_line_about_it() -> None:
+def test_without_a_problem_the_page_shows_one_line() -> None:
     assert (
         "No alarm is active and no device is waiting or refused"
         in Read(page(fleet([certificate(1)]), [])).text

@@ -1,4 +1,4 @@
-"""The key is in KMS: every kind that a CA can have, and the reasons for which KMS refuses."""
+"""The key is in KMS: every kind of CA key, and the errors of KMS."""
 
 from typing import Any
 
@@ -65,7 +65,7 @@ def test_refuses_a_key_that_is_neither_rsa_nor_ec(account: CaAccount) -> None:
         ("AccessDeniedException", "Denied.*kms:GetPublicKey, kms:Sign"),
     ],
 )
-def test_contains_the_reason_of_kms(
+def test_the_error_contains_the_reason_of_kms(
     account: CaAccount, resource: CaResource, code: str, message: str
 ) -> None:
     def refuse(**_: Any) -> None:
@@ -79,7 +79,7 @@ def test_contains_the_reason_of_kms(
 
 
 @pytest.mark.parametrize(("spec", "bits"), [("RSA_2048", 2048), ("ECC_NIST_P256", 256)])
-def test_the_key_does_nothing_but_sign(account: CaAccount, spec: str, bits: int) -> None:
+def test_the_kms_key_supports_only_signing(account: CaAccount, spec: str, bits: int) -> None:
     _, key = make_kms_key(account.client("kms"), spec)
 
     assert key.key_size == bits

@@ -54,7 +54,7 @@ def test_refuses_a_certificate(resource: CaResource, verification: str, fault: C
     assert caught.value.fault is fault
 
 
-def test_without_a_signer_only_the_registration_is_called(account: CaAccount, resource: CaResource) -> None:
+def test_without_a_signer_there_is_one_call(account: CaAccount, resource: CaResource) -> None:
     calls: list[str] = []
     account.session.events.register("before-call.iot", lambda model, **_: calls.append(model.name))
 
@@ -65,6 +65,6 @@ def test_without_a_signer_only_the_registration_is_called(account: CaAccount, re
 
 
 @pytest.mark.parametrize("signer", [SecretSigner("s"), KmsSigner("k"), PresignedSigner("p"), NoSigner()])
-def test_without_a_ca_certificate_only_a_private_ca_will_do(resource: CaResource, signer: Signer) -> None:
+def test_without_a_certificate_the_signer_must_be_a_private_ca(resource: CaResource, signer: Signer) -> None:
     with pytest.raises(SignerError, match="only an AWS Private CA"):
         resource.create(CaProperties(None, signer))

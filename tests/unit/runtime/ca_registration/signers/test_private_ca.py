@@ -77,7 +77,7 @@ def test_names_a_private_ca_that_does_not_exist(resource: CaResource, private_ca
         ("GetCertificate", "AccessDeniedException", "was not issued"),
     ],
 )
-def test_contains_the_reason_of_the_private_ca(
+def test_the_error_contains_the_reason_of_the_private_ca(
     account: CaAccount, resource: CaResource, call: str, code: str, message: str
 ) -> None:
     arn, _ = make_private_ca(account.client("acm-pca"))
@@ -101,7 +101,7 @@ def test_contains_the_reason_of_the_private_ca(
         (ec.generate_private_key(ec.SECP521R1()), "SHA512WITHECDSA"),
     ],
 )
-def test_requests_the_signature_that_goes_with_the_key(account: CaAccount, key: Any, algorithm: str) -> None:
+def test_requests_the_signature_algorithm_of_the_key(account: CaAccount, key: Any, algorithm: str) -> None:
     # moto's Private CA always has an RSA key.
     client = account.client("acm-pca")
     arn = "arn:aws-cn:acm-pca:cn-north-1:123456789012:certificate-authority/a"
