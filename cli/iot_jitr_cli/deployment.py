@@ -74,6 +74,17 @@ class Deployment:
         )
 
 
+def stack_and_prefix(text: str) -> tuple[str, str]:
+    """The stack, and the prefix of its outputs (or ""), that `--stack` names: `NAME[:PREFIX]`, or an ARN.
+
+    >>> stack_and_prefix("plants:North"), stack_and_prefix("iot-jitr")
+    (('plants', 'North'), ('iot-jitr', ''))
+    """
+    # The name may also be the stack's ARN, which contains colons.
+    name, _, prefix = (text, "", "") if text.startswith("arn:") else text.partition(":")
+    return name, prefix
+
+
 def find_deployment(session: "boto3.Session", stack_name: str = DEFAULT_STACK) -> Deployment:
     """Find a deployment by the name of its stack. Needs the permission `cloudformation:DescribeStacks`.
 
@@ -86,10 +97,7 @@ def find_deployment(session: "boto3.Session", stack_name: str = DEFAULT_STACK) -
         botocore.exceptions.ClientError: CloudFormation refused the call.
     """
     region = session.region_name
-    # The name may also be the stack's ARN, which contains colons.
-    stack_name, _, prefix = (
-        (stack_name, "", "") if stack_name.startswith("arn:") else stack_name.partition(":")
-    )
+    stack_name, prefix = stack_and_prefix(stack_name)
     try:
         answer = session.client("cloudformation").describe_stacks(StackName=stack_name)
     except ClientError as error:
@@ -113,7 +121,7 @@ def find_deployment(session: "boto3.Session", stack_name: str = DEFAULT_STACK) -
             f"{stack['StackStatus']}: wait for its deployment to end, or see in its events why it failed; in "
             "a stack of your own, add DeploymentOutputs"
         )
-    return Deployment(stack_name, region, outputs)
+    return Deployment(stack["StackName"], region, outputs)
 
 
 stack_option = click.option(

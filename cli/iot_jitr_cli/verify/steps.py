@@ -39,7 +39,7 @@ def list_device(v: Verification) -> str:
         return f"'{key}' is on it already"
     v.cleanup.add(
         "allow list row",
-        f"jitr allow remove '{key}' --stack {v.pipeline.deployment.stack_name}",
+        f"jitr allow remove '{key}' --stack {v.report.stack}",
         lambda: listed.remove(key),
     )
     listed.write([ListedDevice(key)])
@@ -150,6 +150,6 @@ def _cause(v: Verification) -> str:
     """The cause from `jitr doctor`, as long as the certificate exists; empty if no cause is found."""
     subject = Subject(v.device.certificate_id, v.device.credentials.chain)
     with suppress(JitrError, *AwsError):
-        diagnosis = diagnose(Case(v.pipeline.session, v.pipeline.deployment.stack_name, subject))
+        diagnosis = diagnose(Case(v.pipeline.session, v.report.stack, subject))
         return f"; jitr doctor: {diagnosis.cause.headline}; {diagnosis.fix}" if diagnosis.cause else ""
     return ""

@@ -66,7 +66,10 @@ def test_a_stack_may_be_named_by_its_arn(cloudformation: Any) -> None:
     arn = "arn:aws:cloudformation:eu-central-1:123456789012:stack/mine/1"
     stubber.add_response("describe_stacks", _stack(LedgerTable="ledger"), {"StackName": arn})
 
-    assert find_deployment(session, arn)[Output.LEDGER_TABLE] == "ledger"
+    found = find_deployment(session, arn)
+
+    # The names of its alarms and the ARN in a printed policy have the stack's name.
+    assert (found[Output.LEDGER_TABLE], found.stack_name) == ("ledger", "mine")
 
 
 def test_an_output_that_is_missing_is_named() -> None:

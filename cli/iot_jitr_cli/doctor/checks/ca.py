@@ -3,6 +3,7 @@
 import re
 from contextlib import suppress
 
+from iot_jitr_cli.deployment import stack_and_prefix
 from iot_jitr_cli.doctor.case import Case
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.doctor.finding import Finding, NotApplicableError, check, failed, ok, required
@@ -163,9 +164,10 @@ def check_registered(case: Case) -> Finding:
 
 def _registration_failure(case: Case) -> str:
     """The reason why the stack's last registration of a CA failed; empty if there is no readable failure."""
+    name, _ = stack_and_prefix(case.pipeline.stack_name)
     pages = case.session.client("cloudformation").get_paginator("describe_stack_events")
     with suppress(*AwsError):
-        for page in pages.paginate(StackName=case.pipeline.stack_name):
+        for page in pages.paginate(StackName=name):
             for event in page["StackEvents"]:
                 if event.get("ResourceType") != RESOURCE_TYPE:
                     continue

@@ -210,6 +210,17 @@ def test_two_hundred_dead_letters_are_read_at_most(newest: int) -> None:
     assert device.calls.count("sqs:ReceiveMessage") == 20
 
 
+def test_a_failed_registration_is_found_in_the_stack_of_a_pipeline_with_a_prefix() -> None:
+    def events(parameters: Any) -> Any:
+        known = parameters["StackName"] == "stack"
+        return stack_events((RESOURCE_TYPE, "CREATE_FAILED", "taken")) if known else GONE
+
+    device = NO_CA.but(arguments=("--stack", "stack:North"))
+    found = device.responding(cloudformation_DescribeStackEvents=events).diagnose().check("ca.registered")
+
+    assert "the registration failed: taken" in found["evidence"]
+
+
 WARNING = json.dumps({"level": "WARNING", "detail": "ERROR of another service"})
 METRICS = json.dumps({"_aws": {}, "reason": "service_error"})
 ERROR = json.dumps({"level": "ERROR", "message": "deferred"})

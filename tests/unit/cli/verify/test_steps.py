@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -152,6 +153,23 @@ def test_the_device_is_listed_and_removed_unless_it_was_listed_before(
     aws.dynamodb.put_item(TableName="list", Item={TABLE_KEY: {"S": "jitr-verify-1"}})
     assert "already" in Harness(aws, **ALLOW_LIST).run("allow_list")["allow_list"].detail
     assert len(aws.dynamodb.scan(TableName="list")["Items"]) == 1
+
+
+def test_a_pipeline_with_a_prefix_is_named_with_it(
+    with_allow_list: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    harness, diagnosed = with_allow_list, []
+    harness.report.stack = "plants:North"
+    harness.session.denied |= {"delete_item"}
+    harness.activator_works = False
+    monkeypatch.setattr(steps, "Case", lambda _session, stack, _subject: diagnosed.append(stack))
+    monkeypatch.setattr(steps, "diagnose", lambda _: SimpleNamespace(cause=None))
+
+    harness.run("allow_list", "first_connect", "active")
+
+    commands = [left.command for left in harness.report.left_behind if left.what == "allow list row"]
+    assert commands == ["jitr allow remove 'jitr-verify-1' --stack plants:North"]
+    assert diagnosed == ["plants:North"]
 
 
 def test_the_printed_policy_allows_exactly_the_calls_on_the_allow_list(
