@@ -125,17 +125,17 @@ def _plain(error: pydantic.ValidationError, path: str, of: Any) -> Configuration
     if kind == NOT_ALLOWED:
         where.append(context["option"])
         return ConfigurationError(_path(path, where), context["found"], context["allowed"])
-    takes = _takes(_class_at(of, where[:-1]))
+    parameters = _parameters(_class_at(of, where[:-1]))
     if kind.startswith("unexpected"):
         chosen = str(where[-2]) if len(where) > 1 else ""
-        known = sorted([*takes, TYPE] if chosen.startswith(TAG) and chosen != TAG else takes)
+        known = sorted([*parameters, TYPE] if chosen.startswith(TAG) and chosen != TAG else parameters)
         words = did_you_mean(where[-1], known) + ", ".join(known)
         return ConfigurationError(_path(path, where), "an unknown key", words)
     missing = kind.startswith("missing")
     return ConfigurationError(
         _path(path, where),
         "nothing" if missing else shown(found["input"]),
-        in_words(takes.get(str(where[-1])) if where else of),
+        in_words(parameters.get(str(where[-1])) if where else of),
     )
 
 
@@ -148,7 +148,7 @@ def _path(path: str, where: list[int | str]) -> str:
     return path
 
 
-def _takes(of: Any) -> dict[str, Any]:
+def _parameters(of: Any) -> dict[str, Any]:
     """Return the options of a class, or the parameters of a function: name → annotation."""
     if not (isinstance(of, type) or inspect.isroutine(of)):
         return {}  # a mapping or a list
@@ -164,7 +164,7 @@ def _class_at(of: Any, where: list[int | str]) -> Any:
             of = (
                 chosen.classes[each.removeprefix(TAG)]
                 if isinstance(chosen, OneOfClasses)
-                else _takes(option_class(of) or of).get(each)
+                else _parameters(option_class(of) or of).get(each)
             )
     return option_class(of) or of
 

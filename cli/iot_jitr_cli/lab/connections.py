@@ -108,12 +108,12 @@ class _Connections:
                 "disconnectedSince": last["timestamp"],
                 "disconnectReason": last["disconnectReason"],
             }
-        return {"clientId": key[2], "connected": False} if self._kept(key) else None
+        return {"clientId": key[2], "connected": False} if self._has_persistent_session(key) else None
 
     async def _delete(self, key: tuple[str, str, str], query: Mapping[str, Any]) -> bool:
         """Close the connection; return whether there was a connection or a persistent session."""
         session = self._iot._connected_clients.get(key)  # noqa: SLF001
-        if session is None and not self._kept(key):
+        if session is None and not self._has_persistent_session(key):
             return False
         if session is not None:
             session._forced_disconnect_reason = _REASON  # noqa: SLF001
@@ -126,9 +126,9 @@ class _Connections:
             self._iot._persistent_sessions.pop(key, None)  # noqa: SLF001
         return True
 
-    def _kept(self, key: tuple[str, str, str]) -> bool:
-        kept = self._iot._persistent_sessions.get(key)  # noqa: SLF001
-        return kept is not None and not self._iot._is_session_expired(kept)  # noqa: SLF001
+    def _has_persistent_session(self, key: tuple[str, str, str]) -> bool:
+        session = self._iot._persistent_sessions.get(key)  # noqa: SLF001
+        return session is not None and not self._iot._is_session_expired(session)  # noqa: SLF001
 
     def _not_found(self) -> tuple[Any, ...]:
         return self._error("ResourceNotFoundException", "there is no such connection", 404)

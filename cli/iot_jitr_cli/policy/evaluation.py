@@ -156,7 +156,7 @@ def _conditions_hold(conditions: Iterable[Condition], session: Session) -> bool 
 def _condition_holds(condition: Condition, session: Session) -> bool | None:
     operator = condition.operator.removesuffix("IfExists")
     value = session.values.get(condition.key)
-    if operator not in _TESTS or not _is_known_here(condition.key):
+    if operator not in _TESTS or not _is_evaluated(condition.key):
         return None
     if value is None:
         return operator != condition.operator or operator in _NEGATED
@@ -164,7 +164,7 @@ def _condition_holds(condition: Condition, session: Session) -> bool | None:
     return found != (operator in _NEGATED)
 
 
-def _is_known_here(key: str) -> bool:
+def _is_evaluated(key: str) -> bool:
     return key in {v.CLIENT_ID, v.COMMON_NAME, v.THING_NAME, v.IS_ATTACHED, "iot:Certificate.SerialNumber"}
 
 

@@ -99,12 +99,12 @@ def _write_page(
     session: "boto3.Session", stack_name: str, rows: int, file: Path, *, as_json: bool
 ) -> ExitCode:
     # This import is here because the template engine takes longer to import than most commands to run.
-    from iot_jitr_cli.status.page.render import Kept, page  # noqa: PLC0415
+    from iot_jitr_cli.status.page.render import CertificateSelection, page  # noqa: PLC0415
 
-    kept = Kept()
-    fleet = Fleet(session, stack_name, rows, kept.add)
+    selection = CertificateSelection()
+    fleet = Fleet(session, stack_name, rows, selection.add)
     counts = fleet.ledger
-    certificates = kept.certificates
+    certificates = selection.certificates
     replace_private(file, page(fleet, certificates).encode())
     complete = (
         isinstance(counts, LedgerCounts) and counts.complete and counts.certificates == len(certificates)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, cast
 from aws_cdk import aws_iam as iam
 
 from iot_jitr.allowed import Allowed, file, list_of, one_of, shown
-from iot_jitr.policy.late import as_known
+from iot_jitr.policy.late import with_wildcards
 from iot_jitr.validation import ConfigurationError, options
 from iot_jitr_policy.document import PolicyDocument, PolicySyntaxError
 from iot_jitr_policy.lint import Finding, check
@@ -196,7 +196,7 @@ class DevicePolicy:
     def acknowledged(self) -> tuple[Finding, ...]:
         """The rule exceptions that the template acknowledges with a reason; the synthesis shows them."""
         name = str(self.template) if isinstance(self.template, Path) else "template"
-        return tuple(check(name, as_known(self.document), PolicyKind(self.kind)))
+        return tuple(check(name, with_wildcards(self.document), PolicyKind(self.kind)))
 
     @property
     def needs_thing(self) -> bool:

@@ -16,7 +16,7 @@ _WILDCARD = "*"
 _ARN = "arn:${AWS::Partition}:iot:${AWS::Region}:${AWS::AccountId}"
 
 
-def as_known(document: PolicyDocument) -> PolicyDocument:
+def with_wildcards(document: PolicyDocument) -> PolicyDocument:
     """Return the policy with a wildcard for each value that is known only at deployment."""
     if not cdk.Token.is_unresolved(document.text()):
         return document

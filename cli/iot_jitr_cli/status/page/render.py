@@ -40,7 +40,7 @@ _SOON = timedelta(days=90)
 
 
 @dataclass
-class Kept:
+class CertificateSelection:
     """The certificates in the page; certificates in service are added only if there is room for them."""
 
     limit: int = CERTIFICATES
@@ -48,10 +48,10 @@ class Kept:
     in_service: list[Row] = field(default_factory=list)
 
     def add(self, row: Row) -> None:
-        """Keep a row, if there is room."""
-        kept = self.in_service if group_of(row) is Group.IN_SERVICE else self.others
-        if len(kept) < self.limit:
-            kept.append(row)
+        """Add a row, unless its group already has `limit` rows."""
+        rows = self.in_service if group_of(row) is Group.IN_SERVICE else self.others
+        if len(rows) < self.limit:
+            rows.append(row)
 
     @property
     def certificates(self) -> list[Row]:

@@ -14,7 +14,7 @@ import pytest
 from iot_jitr_cli.status.fleet import OVERVIEW, Unknown
 from iot_jitr_cli.status.groups import Group, group_of
 from iot_jitr_cli.status.history import STEPS, History
-from iot_jitr_cli.status.page.render import Kept, page
+from iot_jitr_cli.status.page.render import CertificateSelection, page
 from tests.support.crls import NO_END
 from tests.support.fleet_page import HOSTILE, NOW, certificate, certificates, fleet
 
@@ -107,13 +107,13 @@ def test_the_size_of_the_page_and_its_rendering_time_are_bounded(devices: int) -
 
 
 def test_certificates_not_in_service_are_kept_first_up_to_the_limit() -> None:
-    kept = Kept(limit=3)
+    selection = CertificateSelection(limit=3)
     for number in range(4):
-        kept.add(certificate(number))
+        selection.add(certificate(number))
     for number in range(4, 6):
-        kept.add(certificate(number, "refused", "expired"))
+        selection.add(certificate(number, "refused", "expired"))
 
-    assert [group_of(each) for each in kept.certificates] == [Group.REFUSED] * 2 + [Group.IN_SERVICE]
+    assert [group_of(each) for each in selection.certificates] == [Group.REFUSED] * 2 + [Group.IN_SERVICE]
 
 
 def test_an_incomplete_scan_takes_devices_in_service_from_the_counters() -> None:
