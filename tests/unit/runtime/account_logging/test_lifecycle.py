@@ -163,6 +163,17 @@ def test_adopt_changes_nothing(account: AccountLog) -> None:
     assert account.settings == []
 
 
+def test_adopt_changes_nothing_where_logging_was_turned_off_since(account: AccountLog) -> None:
+    """It has no permission to change the options, and the deletion of the stack must succeed."""
+    account.options = dict(THEIR_LOGGING)
+    account.logging().create(ADOPT)
+    account.options = None
+
+    account.logging().delete(ADOPT)
+
+    assert account.settings == []
+
+
 @pytest.mark.parametrize("options", [None, SWITCHED_OFF])
 def test_adopt_fails_where_logging_is_off(account: AccountLog, options: dict[str, Any] | None) -> None:
     account.options = options

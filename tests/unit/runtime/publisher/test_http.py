@@ -3,9 +3,10 @@
 import socket
 import ssl
 from collections.abc import Iterator
-from http.client import HTTPSConnection
+from http.client import HTTPConnection, HTTPSConnection
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -135,6 +136,28 @@ def test_a_redirect_to_another_name_for_loopback_is_refused(server: CrlServer, h
 
     assert problem(server.url()) is FetchProblem.BAD_REDIRECT
     assert [path for path, _ in server.requests] == ["/ca.crl"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["169.254.169.254", "::ffff:169.254.169.254", "fe80::1%eth0", "127.0.0.2", "::1", "::"],
+)
+def test_a_redirect_to_a_name_of_a_local_address_is_refused(
+    server: CrlServer, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    """Link-local addresses are those of metadata services, whose responses contain credentials."""
+    connect = HTTPConnection.connect
+
+    def connect_to_address(connection: Any) -> None:
+        if connection.host == "inside.example":
+            connection.sock = SimpleNamespace(getpeername=lambda: (address, 80), close=lambda: None)
+        else:
+            connect(connection)
+
+    monkeypatch.setattr(HTTPConnection, "connect", connect_to_address)
+    server.behaviour = lambda request: request.answer(302, Location="http://inside.example/ca.crl")
+
+    assert problem(server.url()) is FetchProblem.BAD_REDIRECT
 
 
 @pytest.mark.parametrize(
