@@ -221,6 +221,15 @@ def test_a_new_index_is_found_after_one_refresh_interval(harness: GuardHarness) 
     ]
 
 
+def test_a_clock_that_went_back_ends_the_pause_after_a_failure(harness: GuardHarness) -> None:
+    guard = harness.guard(OnUnknown.REFUSE)
+    guard.decide(connect_of(GOOD))
+    harness.publish()
+    harness.clock.pass_time(seconds=-30)
+
+    assert guard.decide(connect_of(GOOD)).admitted
+
+
 # two registrations of one CA
 
 
