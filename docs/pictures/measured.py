@@ -17,7 +17,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from iot_jitr_cli.demo.model import Demo
-from iot_jitr_cli.demo.story import run_demo
+from iot_jitr_cli.demo.run import run_demo
 from iot_jitr_cli.lab.lab import Lab
 from iot_jitr_runtime.outcomes import Outcome
 from iot_jitr_runtime.stack_outputs import Output

@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.terminal_theme import MONOKAI
 
 from iot_jitr_cli.demo.model import Demo
-from iot_jitr_cli.demo.story import run_demo
-from iot_jitr_cli.demo.view import Picture
+from iot_jitr_cli.demo.run import run_demo
+from iot_jitr_cli.demo.view import DemoView
 
 COLUMNS = 118
 FRAMES = 18
@@ -50,7 +50,7 @@ class Recorder:
         if not always and self.frames and at - self.frames[-1][0] < _APART_SECONDS:
             return
         console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
-        console.print(Picture(self.demo, console, self.clock).draw())
+        console.print(DemoView(self.demo, console, self.clock).draw())
         unique = f"f{len(self.frames)}"
         text = console.export_text(clear=False)
         self.rows = max(self.rows, text.count("\n"))

@@ -15,7 +15,7 @@ from iot_jitr_cli.connect.causes import Failure
 from iot_jitr_cli.deployment import DeployedCa, Deployment
 from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_cli.verify.cleanup import Cleanup
-from iot_jitr_cli.verify.device import ThrowAwayDevice, Tried
+from iot_jitr_cli.verify.device import AttemptResult, ThrowAwayDevice
 from iot_jitr_cli.verify.pipeline import Pipeline
 from iot_jitr_cli.verify.report import Report, StepResult
 from iot_jitr_cli.verify.run import Verification
@@ -152,7 +152,7 @@ class EmulatedDevice(ThrowAwayDevice):
     """A device and its broker, which registers a new certificate and admits an ACTIVE one."""
 
     harness: Harness = field(kw_only=True)
-    answers: list[Tried | None] = field(default_factory=list)
+    answers: list[AttemptResult | None] = field(default_factory=list)
     """What the broker answers first; None: as it should."""
 
     def stay_connected(self, timeout: float) -> Any:
@@ -162,7 +162,7 @@ class EmulatedDevice(ThrowAwayDevice):
 
     def try_once(
         self, *, client_id: str | None = None, subscribe: str | None = None, publish: str | None = None
-    ) -> Tried:
+    ) -> AttemptResult:
         self.harness.on_connect()
         if self.answers and (answer := self.answers.pop(0)) is not None:
             return answer
@@ -173,17 +173,19 @@ class EmulatedDevice(ThrowAwayDevice):
             self.harness.pipeline.send_event(self.certificate_id)
         admitted = client_id is None or (Step.CONNECTED, "client id") in self.harness.may
         if status != "ACTIVE" or not admitted:
-            return Tried(frozenset(), Failure(Cause.CLOSED_WITHOUT_CONNACK))
+            return AttemptResult(frozenset(), Failure(Cause.CLOSED_WITHOUT_CONNACK))
         if subscribe and (Step.SUBSCRIBED, "topic") not in self.harness.may:
-            return Tried(frozenset({Step.CONNECTED}), Failure(Cause.SUBSCRIBE_REFUSED))
+            return AttemptResult(frozenset({Step.CONNECTED}), Failure(Cause.SUBSCRIBE_REFUSED))
         if publish and (Step.PUBLISHED, "topic") not in self.harness.may:
-            return Tried(frozenset({Step.CONNECTED, Step.SUBSCRIBED}), Failure(Cause.CLOSED_AFTER_CONNACK))
-        return Tried(ALL, None)
+            return AttemptResult(
+                frozenset({Step.CONNECTED, Step.SUBSCRIBED}), Failure(Cause.CLOSED_AFTER_CONNACK)
+            )
+        return AttemptResult(ALL, None)
 
 
-def refused(cause: str | None) -> Tried:
+def refused(cause: str | None) -> AttemptResult:
     """A connect that ends with this cause; one that is accepted with None."""
-    return Tried(frozenset(), Failure(Cause(cause))) if cause else Tried(ALL, None)
+    return AttemptResult(frozenset(), Failure(Cause(cause))) if cause else AttemptResult(ALL, None)
 
 
 @contextmanager

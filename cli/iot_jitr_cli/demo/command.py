@@ -9,8 +9,8 @@ from rich.live import Live
 
 from iot_jitr_cli.console import ExitCode, json_option, out, print_json
 from iot_jitr_cli.demo.model import Demo
-from iot_jitr_cli.demo.story import run_demo
-from iot_jitr_cli.demo.view import Picture, summary
+from iot_jitr_cli.demo.run import run_demo
+from iot_jitr_cli.demo.view import DemoView, summary
 
 _MIN_DEVICES = 2
 """Minimum: one device that is admitted, and one that is on the CRL."""
@@ -37,7 +37,7 @@ def demo(devices: int, *, connect_guard: bool, as_json: bool) -> ExitCode:
         run()
         print_json(shown.as_document())
     elif out.is_terminal:
-        picture = Picture(shown, out)
+        picture = DemoView(shown, out)
         # Only the last frame is drawn in full, because a fleet may need more lines than the screen has.
         with Live(
             get_renderable=picture.draw,

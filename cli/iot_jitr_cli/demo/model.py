@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 
-class Mark(StrEnum):
+class Milestone(StrEnum):
     """A stage of a device, in chronological order."""
 
     REGISTERED = "registered"
@@ -29,7 +29,7 @@ class DeviceProgress:
 
     name: str
     certificate_id: str
-    marks: dict[Mark, float] = field(default_factory=dict)
+    marks: dict[Milestone, float] = field(default_factory=dict)
     """For each mark reached so far: seconds since the devices began to connect."""
 
 
@@ -86,7 +86,7 @@ class Demo:
     @property
     def all_published_after(self) -> float | None:
         """Seconds from the first connect until all devices had published; None before that."""
-        published = [device.marks.get(Mark.PUBLISHED) for device in self.devices]
+        published = [device.marks.get(Milestone.PUBLISHED) for device in self.devices]
         reached = [seconds for seconds in published if seconds is not None]
         return max(reached) if reached and len(reached) == len(published) else None
 
@@ -112,7 +112,7 @@ class Demo:
             step.seconds = time.monotonic() - began
             self.on_change(f"{title:<24} {step.seconds:6.2f} s  {step.detail}")
 
-    def mark(self, device: DeviceProgress, mark: Mark, seconds: float) -> None:
+    def mark(self, device: DeviceProgress, mark: Milestone, seconds: float) -> None:
         """Record that a device reached `mark`, `seconds` after the start; each mark is reported once."""
         with self._lock:
             if mark not in device.marks:

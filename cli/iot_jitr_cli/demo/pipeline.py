@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from iot_jitr_cli.console import CliError
-from iot_jitr_cli.demo.model import Mark
+from iot_jitr_cli.demo.model import Milestone
 from iot_jitr_cli.pki.revocation_list import CRL_FILE, RevocationList
 from iot_jitr_cli.verify.pipeline import Pipeline
 from iot_jitr_runtime.ledger.rows import State
@@ -30,17 +30,17 @@ class DemoPipeline(Pipeline):
 
     def marks(
         self, certificate_ids: "Collection[CertificateId]"
-    ) -> "Iterator[tuple[CertificateId, Mark, float]]":
+    ) -> "Iterator[tuple[CertificateId, Milestone, float]]":
         """Certificate, mark and time (seconds since 1970) of all marks recorded so far."""
         created = {each["certificateId"]: each["creationDate"].timestamp() for each in self._registered()}
         for certificate_id in set(certificate_ids) & created.keys():
-            yield certificate_id, Mark.REGISTERED, created[certificate_id]
+            yield certificate_id, Milestone.REGISTERED, created[certificate_id]
         for certificate_id, row in self.ledger.rows(certificate_ids).items():
             # The time stamps of the queue have millisecond precision, those of AWS IoT a higher one.
             seen_at = max(row.first_seen_at / 1000, created.get(certificate_id, 0.0))
-            yield certificate_id, Mark.PENDING, seen_at
+            yield certificate_id, Milestone.PENDING, seen_at
             if row.state is State.ACTIVATED:
-                yield certificate_id, Mark.ACTIVATED, row.decided_at / 1000
+                yield certificate_id, Milestone.ACTIVATED, row.decided_at / 1000
 
     def statuses(self) -> dict[str, str]:
         """The status of every certificate that is registered under the CA, by certificate id."""

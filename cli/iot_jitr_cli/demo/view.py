@@ -10,7 +10,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from iot_jitr_cli.demo.model import Demo, DeviceProgress, Expectation, Mark, RefusedDevice, Step
+from iot_jitr_cli.demo.model import Demo, DeviceProgress, Expectation, Milestone, RefusedDevice, Step
 
 _TITLE_WIDTH = 24
 
@@ -31,7 +31,7 @@ def result(demo: Demo) -> str:
     return f"{fleet}{met} of {len(demo.expectations)} expectations met; {demo.seconds or 0:.0f} s in all"
 
 
-class Picture:
+class DemoView:
     """Draws a demonstration, with symbols that the terminal can show."""
 
     def __init__(self, demo: Demo, console: Console, clock: Callable[[], float] = time.time) -> None:
@@ -97,18 +97,18 @@ class Picture:
     def _devices(self, devices: list[DeviceProgress]) -> Table:
         table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
         table.add_column("device", style="bold", no_wrap=True)
-        for mark in Mark:
+        for mark in Milestone:
             table.add_column(mark.value, justify="right", no_wrap=True, min_width=11)
         for device in devices:
-            table.add_row(device.name, *(self._cell(device, mark) for mark in Mark))
+            table.add_row(device.name, *(self._cell(device, mark) for mark in Milestone))
         return table
 
-    def _cell(self, device: DeviceProgress, mark: Mark) -> RenderableType:
+    def _cell(self, device: DeviceProgress, mark: Milestone) -> RenderableType:
         at = device.marks.get(mark)
         if at is not None:
-            style = "bold green" if mark is Mark.PUBLISHED else "green"
+            style = "bold green" if mark is Milestone.PUBLISHED else "green"
             return Text(f"{self._done} {at:5.2f} s", style=style)
-        awaited = next((each for each in Mark if each not in device.marks), None)
+        awaited = next((each for each in Milestone if each not in device.marks), None)
         return self._spinner if mark is awaited else Text("")
 
 

@@ -10,7 +10,7 @@ from iot_jitr_cli.chain.parsing import signed
 from iot_jitr_cli.deployment import DeployedCa
 from iot_jitr_cli.doctor.causes import Phase
 from iot_jitr_cli.doctor.pipeline import Pipeline
-from iot_jitr_cli.doctor.reading import CannotTellError, aws_call, reading
+from iot_jitr_cli.doctor.reading import UndeterminedError, aws_call, reading
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.admission.allow_list import AllowList
 from iot_jitr_runtime.admission.keys import KeyKind
@@ -72,7 +72,7 @@ class Registered:
 
 
 class Case:
-    """Values for several checks. Each is read at its first use, and may raise `CannotTellError`."""
+    """Values for several checks. Each is read at its first use, and may raise `UndeterminedError`."""
 
     def __init__(
         self, session: "boto3.Session", stack_name: str, subject: Subject, now: datetime | None = None
@@ -92,7 +92,7 @@ class Case:
         """The caller's account, in words."""
         try:
             return f"account {self._identity['Account']}"
-        except CannotTellError:
+        except UndeterminedError:
             return "account unknown"
 
     @property
@@ -100,7 +100,7 @@ class Case:
         """The time of AWS's clock, which decides about validity; the caller's time if AWS does not answer."""
         try:
             date = self._identity["ResponseMetadata"]["HTTPHeaders"].get("date")
-        except CannotTellError:
+        except UndeterminedError:
             date = None
         return parsedate_to_datetime(date) if date else self.now
 
@@ -138,7 +138,7 @@ class Case:
         if chain is not None:
             return check_chain(chain.pem.encode(), self.subject.key_file, self.time)
         if self.certificate is None:
-            raise CannotTellError("there is no chain file, and AWS IoT does not have the certificate")
+            raise UndeterminedError("there is no chain file, and AWS IoT does not have the certificate")
         pem = self.certificate.pem + (self.ca.certificate.pem if self.ca else "")
         return check_chain(pem.encode(), now=self.time)
 
@@ -159,7 +159,7 @@ class Case:
         return self._issuer[0]
 
     @property
-    def namesake(self) -> RegisteredCa | None:
+    def ca_with_same_name(self) -> RegisteredCa | None:
         """A registered CA that has the issuer's name, but another key."""
         return self._issuer[1]
 
@@ -169,7 +169,7 @@ class Case:
             return self._describe(self.registered.ca_certificate_id), None
         certificate = self.certificate
         if certificate is None:
-            raise CannotTellError("without a chain file, the device's CA is unknown")
+            raise UndeterminedError("without a chain file, the device's CA is unknown")
         pages = self.session.client("iot").get_paginator("list_ca_certificates").paginate()
         ids = [CaCertificateId(entry["certificateId"]) for page in pages for entry in page["certificates"]]
         named = [
@@ -254,7 +254,7 @@ class Case:
     def _device_certificate(self) -> DeviceCertificate:
         certificate, ca = self.certificate, self.ca
         if certificate is None or ca is None:
-            raise CannotTellError("without the certificate and its CA, the decision of now is unknown")
+            raise UndeterminedError("without the certificate and its CA, the decision of now is unknown")
         return DeviceCertificate(
             certificate_id=self.subject.certificate_id,
             certificate_arn=self.registered.arn if self.registered else "",

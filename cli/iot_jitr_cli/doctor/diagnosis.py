@@ -8,7 +8,7 @@ from iot_jitr_cli.doctor.case import Case
 from iot_jitr_cli.doctor.causes import AFTER_REGISTRATION, RESIDUAL, Cause, Phase
 from iot_jitr_cli.doctor.checks import CHECKS
 from iot_jitr_cli.doctor.finding import Check, Finding, NotApplicableError, Status, failed
-from iot_jitr_cli.doctor.reading import CannotTellError
+from iot_jitr_cli.doctor.reading import UndeterminedError
 
 CONCLUSIONS = {ExitCode.OK: "fine", ExitCode.NO: "cause_found", ExitCode.UNDETERMINED: "undetermined"}
 """The name of each exit code in `--json`."""
@@ -81,13 +81,13 @@ def _run(check: Check, case: Case) -> Finding:
         return check.run(case)
     except NotApplicableError as error:
         return Finding(Status.NOT_APPLICABLE, str(error))
-    except CannotTellError as error:
+    except UndeterminedError as error:
         return Finding(Status.UNKNOWN, str(error), permission=error.permission)
 
 
 def _phase(case: Case) -> Phase:
     try:
         registered = case.registered
-    except CannotTellError:
+    except UndeterminedError:
         return Phase.UNKNOWN
     return Phase.UNREGISTERED if registered is None else registered.phase

@@ -24,7 +24,7 @@ def last_error(pipeline: Pipeline, log_group: str) -> str | None:
     Only the last 15 minutes are read.
 
     Raises:
-        CannotTellError: The log cannot be read.
+        UndeterminedError: The log cannot be read.
     """
     events = sorted(
         (event for pattern in _FAILURES for event in _log_events(pipeline, log_group, pattern)),

@@ -33,7 +33,7 @@ def read_metrics(
     If CloudWatch has no value for a period, the period is missing in the list.
 
     Raises:
-        CannotTellError: CloudWatch cannot be read.
+        UndeterminedError: CloudWatch cannot be read.
     """
     names = list(metrics)
     queries: Any = [

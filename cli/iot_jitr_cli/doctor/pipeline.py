@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from iot_jitr_cli.deployment import Deployment, NoDeploymentError, find_deployment
 from iot_jitr_cli.doctor.metrics import MetricStatistic, read_metrics
-from iot_jitr_cli.doctor.reading import CannotTellError, aws_call, reading
+from iot_jitr_cli.doctor.reading import UndeterminedError, aws_call, reading
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.aws_errors import error_code
 from iot_jitr_runtime.environment import ACCEPT_CA_CERTIFICATES
@@ -24,7 +24,7 @@ RECENT = timedelta(minutes=15)
 """The period for which logs and metrics are read."""
 
 
-class NotDeployedError(CannotTellError):
+class NotDeployedError(UndeterminedError):
     """There is no such stack, or it is empty."""
 
 
@@ -82,7 +82,7 @@ class Activator:
 
 
 class Pipeline:
-    """The resources of a stack. Each method and property may raise `CannotTellError`."""
+    """The resources of a stack. Each method and property may raise `UndeterminedError`."""
 
     def __init__(self, session: "boto3.Session", stack_name: str, now: datetime) -> None:
         self.session = session
@@ -105,11 +105,11 @@ class Pipeline:
         """One of the stack's outputs.
 
         Raises:
-            CannotTellError: The output cannot be read, or the stack does not have it.
+            UndeterminedError: The output cannot be read, or the stack does not have it.
         """
         value = self.deployment.get(output)
         if value is None:
-            raise CannotTellError(f"the stack '{self.stack_name}' has no output '{output}'")
+            raise UndeterminedError(f"the stack '{self.stack_name}' has no output '{output}'")
         return value
 
     @reading("sqs:GetQueueAttributes")
@@ -160,12 +160,12 @@ class Pipeline:
         """One of the deployment's own metrics.
 
         Raises:
-            CannotTellError: The stack has no output with the namespace of its metrics.
+            UndeterminedError: The stack has no output with the namespace of its metrics.
         """
         outputs = self.deployment
         namespace, service = outputs.get(Output.METRICS_NAMESPACE), outputs.get(Output.SERVICE_NAME)
         if namespace is None or service is None:
-            raise CannotTellError(
+            raise UndeterminedError(
                 "the stack has no output with the namespace of its metrics: deploy it again"
             )
         of_reason = {Dimension.REASON.value: reason.value} if reason else {}
@@ -183,7 +183,7 @@ class Pipeline:
         """Return those of `actions` that the role may not perform on the resource.
 
         Raises:
-            CannotTellError: IAM does not respond.
+            UndeterminedError: IAM does not respond.
         """
         with aws_call("iam:SimulatePrincipalPolicy"):
             response = self.session.client("iam").simulate_principal_policy(

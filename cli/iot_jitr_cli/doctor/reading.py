@@ -1,4 +1,4 @@
-"""Properties that read a value from AWS once and store it; a failure is stored as `CannotTellError`."""
+"""Properties that read a value from AWS once and store it; a failure is stored as `UndeterminedError`."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 
-class CannotTellError(JitrError):
+class UndeterminedError(JitrError):
     """A value could not be read: AWS did not respond, or the response was not as expected.
 
     Attributes:
@@ -28,7 +28,7 @@ class CannotTellError(JitrError):
 
 @contextmanager
 def aws_call(permission: str) -> Iterator[None]:
-    """Turn the AWS errors of the block, which needs the IAM action `permission`, into `CannotTellError`.
+    """Turn the AWS errors of the block, which needs the IAM action `permission`, into `UndeterminedError`.
 
     The ledger's error for a throttled table is one of them.
     """
@@ -36,12 +36,12 @@ def aws_call(permission: str) -> Iterator[None]:
         yield
     except (*AwsError, RegistryError, DeferredError) as error:
         if isinstance(error, DeniedError) or error_code(error) in DENIED:
-            raise CannotTellError(f"the permission {permission} is missing", permission) from error
-        raise CannotTellError(explain(error) or str(error)) from error
+            raise UndeterminedError(f"the permission {permission} is missing", permission) from error
+        raise UndeterminedError(explain(error) or str(error)) from error
 
 
 class _Reading(Generic[S, T]):
-    """A property that is read at its first use and then stored, also if it raises `CannotTellError`.
+    """A property that is read at its first use and then stored, also if it raises `UndeterminedError`.
 
     So an endpoint that does not respond costs one time-out, not one for each check.
     """
@@ -57,9 +57,9 @@ class _Reading(Generic[S, T]):
             try:
                 with aws_call(self._permission):
                     known[self] = self._read(instance)
-            except CannotTellError as error:
+            except UndeterminedError as error:
                 known[self] = error
-        if isinstance(known[self], CannotTellError):
+        if isinstance(known[self], UndeterminedError):
             raise known[self]
         return cast("T", known[self])
 

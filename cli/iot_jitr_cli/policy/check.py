@@ -38,10 +38,10 @@ class PolicyReport:
     def is_good(self) -> bool:
         """Whether the policy may be deployed, and allows no unacknowledged access to other devices."""
         broken = any(finding.acknowledged is None for finding in self.findings)
-        return not (self.syntax_error or broken or self.refused or self.holes)
+        return not (self.syntax_error or broken or self.refused or self.unacknowledged_access)
 
     @property
-    def holes(self) -> list[Evaluation]:
+    def unacknowledged_access(self) -> list[Evaluation]:
         """Unacknowledged access to a neighbour's resources."""
         return [
             each

@@ -96,8 +96,8 @@ def _by(each: Evaluation) -> str:
 
 def _conclusion(report: PolicyReport) -> Text:
     neighbours = [each for each in report.evaluations if each.whose is Whose.NEIGHBOUR]
-    if report.holes:
-        found = f"{len(report.holes)} of {len(neighbours)} checks"
+    if report.unacknowledged_access:
+        found = f"{len(report.unacknowledged_access)} of {len(neighbours)} checks"
         return Text(f"no: the policy allows access to other devices ({found})", style="red")
     if any(each.reaches_neighbour for each in neighbours):
         return Text("yes: its access to other devices is acknowledged", style="yellow")

@@ -30,7 +30,7 @@ def decisions(pipeline: Pipeline) -> DecisionCounts:
     The local cloud makes no metrics from the functions' metric lines, so there the result is always empty.
 
     Raises:
-        CannotTellError: CloudWatch cannot be read, or the stack has no output with the namespace of its
+        UndeterminedError: CloudWatch cannot be read, or the stack has no output with the namespace of its
             metrics.
     """
     by_name = {each.value: pipeline.metric(each) for each in _OUTCOMES}

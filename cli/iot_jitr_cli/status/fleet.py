@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.doctor.pipeline import Activator, Pipeline
-from iot_jitr_cli.doctor.reading import CannotTellError
+from iot_jitr_cli.doctor.reading import UndeterminedError
 from iot_jitr_cli.status import figures, parts
 from iot_jitr_cli.status.clusters import Cluster
 from iot_jitr_cli.status.history import history
@@ -43,7 +43,7 @@ class Unknown:
 def _known(read: Callable[[], T]) -> T | Unknown:
     try:
         return read()
-    except CannotTellError as error:
+    except UndeterminedError as error:
         return Unknown(str(error), error.permission)
 
 
@@ -71,7 +71,7 @@ class Fleet:
             seen: Called with each row of the ledger.
 
         Raises:
-            CannotTellError: There is no deployment to read.
+            UndeterminedError: There is no deployment to read.
         """
         self.pipeline = Pipeline(session, stack_name, datetime.now(UTC))
         self._rows, self._seen = rows, seen

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 from iot_jitr_cli.doctor.metrics import read_metrics
 from iot_jitr_cli.doctor.pipeline import Pipeline
+from iot_jitr_cli.durations import in_words
 from iot_jitr_cli.status.figures import HOURS
-from iot_jitr_cli.words import in_words
 from iot_jitr_runtime.metric_names import Metric
 
 STEP = timedelta(minutes=15)
@@ -52,7 +52,7 @@ def history(pipeline: Pipeline) -> History:
     """Read six metrics of the last 24 hours with one call.
 
     Raises:
-        CannotTellError: CloudWatch cannot be read, or the stack has no output with the namespace of its
+        UndeterminedError: CloudWatch cannot be read, or the stack has no output with the namespace of its
             metrics.
     """
     series = (

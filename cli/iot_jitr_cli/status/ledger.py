@@ -71,7 +71,7 @@ def count(pipeline: Pipeline, limit: int, seen: Callable[[Row], object]) -> Ledg
         seen: Called with the row of each certificate.
 
     Raises:
-        CannotTellError: The ledger cannot be read.
+        UndeterminedError: The ledger cannot be read.
     """
     dynamodb, counts = pipeline.session.client("dynamodb"), LedgerCounts()
     names = {f"#{number}": name for number, name in enumerate(_ATTRIBUTES)}

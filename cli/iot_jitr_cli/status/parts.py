@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from iot_jitr_cli.deployment import DeployedCa, Deployment
 from iot_jitr_cli.doctor.log import last_error
 from iot_jitr_cli.doctor.pipeline import Pipeline
-from iot_jitr_cli.doctor.reading import CannotTellError, aws_call
+from iot_jitr_cli.doctor.reading import UndeterminedError, aws_call
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.ca_registration.registry import CaRegistry, NotRegisteredError
 from iot_jitr_runtime.ledger import Ledger
@@ -75,10 +75,10 @@ def queues(pipeline: Pipeline) -> QueueCounts:
     """Read both queues."""
     activation, dead_letters = pipeline.activation_queue, pipeline.dead_letter_queue
     if activation is None or dead_letters is None:
-        raise CannotTellError("a queue of the stack is missing ('jitr doctor' names it)")
+        raise UndeterminedError("a queue of the stack is missing ('jitr doctor' names it)")
     try:
         oldest = pipeline.recent.get("oldest_message_seconds")
-    except CannotTellError:
+    except UndeterminedError:
         oldest = None
     return QueueCounts(
         activation.visible, activation.in_flight, activation.delayed, oldest, dead_letters.messages
@@ -131,7 +131,7 @@ def _ca(registry: CaRegistry, fleet: Fleet, ca: DeployedCa) -> CaState:
         try:
             found = registry.describe(ca.certificate_id)
         except NotRegisteredError as error:
-            raise CannotTellError(
+            raise UndeterminedError(
                 f"CA '{ca.name}' ({ca.certificate_id}) is not registered any more"
             ) from error
     with aws_call("dynamodb:BatchGetItem"):
@@ -153,9 +153,9 @@ def _crls(store: IndexStore, ca: DeployedCa, folder: Path) -> tuple[CrlState, ..
         store.download(ca.certificate_id, path)
         index = Index.open(path)
     except IndexMissingError as error:
-        raise CannotTellError(f"CA '{ca.name}': {error}") from error
+        raise UndeterminedError(f"CA '{ca.name}': {error}") from error
     except DamagedIndexError as error:
-        raise CannotTellError(f"CA '{ca.name}': the revocation index is damaged: {error}") from error
+        raise UndeterminedError(f"CA '{ca.name}': the revocation index is damaged: {error}") from error
     try:
         return tuple(
             CrlState(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from iot_jitr_cli.doctor.pipeline import Pipeline
-from iot_jitr_cli.doctor.reading import CannotTellError, aws_call
+from iot_jitr_cli.doctor.reading import UndeterminedError, aws_call
 
 CALLS = ("DescribeCertificate", "AttachPolicy", "UpdateCertificate")
 """The AWS IoT calls that an activation makes once each."""
@@ -26,7 +26,7 @@ def quotas(pipeline: Pipeline) -> tuple[ApiQuota, ...]:
     (https://docs.aws.amazon.com/general/latest/gr/iot-core.html#throttling-limits).
 
     Raises:
-        CannotTellError: Service Quotas cannot be read, as in a local cloud, or has no quota of such a name.
+        UndeterminedError: Service Quotas cannot be read, as in a local cloud, or has no quota of such a name.
     """
     client: Any = pipeline.session.client("service-quotas")
     found: dict[str, set[float]] = {}
@@ -37,13 +37,15 @@ def quotas(pipeline: Pipeline) -> tuple[ApiQuota, ...]:
                     words = re.findall(r"\w+", quota["QuotaName"])
                     if words[1:] == ["API", "TPS"] and words[0] in CALLS:
                         found.setdefault(words[0], set()).add(quota["Value"])
-    except CannotTellError as error:
+    except UndeterminedError as error:
         if error.permission:
             raise
-        raise CannotTellError(f"Service Quotas does not respond (a local cloud has none): {error}") from error
+        raise UndeterminedError(
+            f"Service Quotas does not respond (a local cloud has none): {error}"
+        ) from error
     missing = [call for call in CALLS if call not in found]
     if missing:
-        raise CannotTellError(
+        raise UndeterminedError(
             f"Service Quotas has no quota of AWS IoT with the name '{missing[0]} API TPS' here "
             "(a local cloud has none)"
         )

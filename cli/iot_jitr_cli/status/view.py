@@ -9,11 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from iot_jitr_cli.console import printable
+from iot_jitr_cli.durations import in_words
 from iot_jitr_cli.status.figures import DecisionCounts
 from iot_jitr_cli.status.fleet import OVERVIEW, Fleet, Unknown
 from iot_jitr_cli.status.ledger import LedgerCounts
 from iot_jitr_cli.status.parts import CaState, CrlState, QueueCounts
-from iot_jitr_cli.words import in_words
 from iot_jitr_runtime.certificates import NO_END
 
 T = TypeVar("T")

@@ -8,9 +8,9 @@ from rich.text import Text
 
 from iot_jitr_cli.console import ExitCode, printable
 from iot_jitr_cli.doctor.diagnosis import CONCLUSIONS
+from iot_jitr_cli.durations import format_time, in_words
 from iot_jitr_cli.status.clusters import Cluster
 from iot_jitr_cli.status.fleet import WAITING, Fleet, Unknown
-from iot_jitr_cli.words import in_words, moment
 
 
 def exit_code(fleet: Fleet) -> ExitCode:
@@ -82,10 +82,10 @@ def _cluster(cluster: Cluster, fleet: Fleet, width: int) -> Iterator[Text]:
         example = cluster.example
         yield Text(
             f"{indent}for example {printable(example.common_name or 'without a common name')}, decided "
-            f"{moment(example.decided_at)}: jitr doctor --certificate-id {example.certificate_id}"
+            f"{format_time(example.decided_at)}: jitr doctor --certificate-id {example.certificate_id}"
         )
         yield Text(
-            f"{indent}the first since {moment(cluster.first_seen_at)}; to activate all takes "
+            f"{indent}the first since {format_time(cluster.first_seen_at)}; to activate all takes "
             f"{seconds_in_words(fleet.seconds(cluster.certificates))}",
             style="dim",
         )

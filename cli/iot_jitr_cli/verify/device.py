@@ -22,7 +22,7 @@ ATTEMPT_TIMEOUT = 10.0
 
 
 @dataclass(frozen=True)
-class Tried:
+class AttemptResult:
     """The result of one connect."""
 
     steps: frozenset[Step]
@@ -93,7 +93,7 @@ class ThrowAwayDevice:
 
     def try_once(
         self, *, client_id: str | None = None, subscribe: str | None = None, publish: str | None = None
-    ) -> Tried:
+    ) -> AttemptResult:
         """Connect once, by default with its own client id and its own topic."""
         self._wait_for_next_connect()
         steps: set[Step] = set()
@@ -106,7 +106,7 @@ class ThrowAwayDevice:
         context = self.credentials.tls_context(self.endpoint)
         attempt = Attempt(exchange, context, lambda step, _: steps.add(step), self.clock)
         failure = attempt.run(self.endpoint, ATTEMPT_TIMEOUT)
-        return Tried(frozenset(steps), failure)
+        return AttemptResult(frozenset(steps), failure)
 
 
 def read_files(

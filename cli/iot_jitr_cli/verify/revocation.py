@@ -3,7 +3,7 @@
 from iot_jitr_cli.connect import Step as Point
 from iot_jitr_cli.console import CliError
 from iot_jitr_cli.verify.crl import publish_with_one_more
-from iot_jitr_cli.verify.device import ATTEMPT_TIMEOUT, Tried
+from iot_jitr_cli.verify.device import ATTEMPT_TIMEOUT, AttemptResult
 from iot_jitr_cli.verify.run import CheckFailedError, SkippedError, Verification
 from iot_jitr_runtime.stack_outputs import Output
 
@@ -74,7 +74,7 @@ def guard_refuses(v: Verification) -> str:
     _check_revoked(v)
     logs = v.pipeline.session.client("logs").get_paginator("filter_log_events")
 
-    def is_logged(_tried: Tried) -> bool:
+    def is_logged(_tried: AttemptResult) -> bool:
         # A page may be empty although a later one is not.
         pages = logs.paginate(logGroupName=log_group, filterPattern=f'"{v.device.certificate_id}"')
         return any('"connect_refused"' in event["message"] for page in pages for event in page["events"])

@@ -12,7 +12,7 @@ from iot_jitr_cli.console import CliError, ExitCode
 from iot_jitr_cli.session import explain
 from iot_jitr_cli.signals import end_signals
 from iot_jitr_cli.verify.cleanup import Cleanup
-from iot_jitr_cli.verify.device import ThrowAwayDevice, Tried
+from iot_jitr_cli.verify.device import AttemptResult, ThrowAwayDevice
 from iot_jitr_cli.verify.pipeline import Pipeline
 from iot_jitr_cli.verify.report import Report, StepResult, StepStatus
 from iot_jitr_runtime.aws_errors import DENIED, AwsError, error_code
@@ -75,13 +75,13 @@ class Verification:
         """The status of the device's certificate."""
         return self.pipeline.status(self.device.certificate_id)
 
-    def connect_until(self, wanted: Callable[[Tried], bool]) -> tuple[bool, Tried, int]:
+    def connect_until(self, wanted: Callable[[AttemptResult], bool]) -> tuple[bool, AttemptResult, int]:
         """Connect repeatedly until an attempt is as wanted or the time-out has passed.
 
         Returns:
             Whether the last attempt was as wanted, the last attempt, and the number of attempts.
         """
-        tried: list[Tried] = []
+        tried: list[AttemptResult] = []
 
         def reached() -> bool:
             tried.append(self.device.try_once())

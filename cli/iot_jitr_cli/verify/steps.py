@@ -10,7 +10,7 @@ from iot_jitr_cli.console import CliError
 from iot_jitr_cli.doctor.case import Case, Subject
 from iot_jitr_cli.doctor.diagnosis import diagnose
 from iot_jitr_cli.verify import events, revocation
-from iot_jitr_cli.verify.device import NAME, Tried
+from iot_jitr_cli.verify.device import NAME, AttemptResult
 from iot_jitr_cli.verify.run import CheckFailedError, SkippedError, Step, Verification
 from iot_jitr_runtime.admission.keys import key_of
 from iot_jitr_runtime.aws_errors import AwsError
@@ -129,7 +129,7 @@ STEPS = (
 )
 
 
-def _check_refused(tried: Tried, point: Point, what: str) -> str:
+def _check_refused(tried: AttemptResult, point: Point, what: str) -> str:
     """Check that the device was refused before it reached this point."""
     if point in tried.steps:
         raise CheckFailedError(f"it may {what}: the device policy is too broad (jitr policy check)")

@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape
 
 import pytest
 
-from iot_jitr_cli.demo.model import Demo, DeviceProgress, Expectation, Mark, RefusedDevice, Step
+from iot_jitr_cli.demo.model import Demo, DeviceProgress, Expectation, Milestone, RefusedDevice, Step
 from tests.support.clock import Stopwatch
 
 pytestmark = pytest.mark.timing
@@ -48,7 +48,7 @@ def scripts() -> Iterator[Any]:
 def finished_demo() -> Demo:
     return Demo(
         preparation=[Step("stack deployed", "by 'cdk deploy'", 3.0)],
-        devices=[DeviceProgress("sensor-01", "id", {Mark.REGISTERED: 0.4})],
+        devices=[DeviceProgress("sensor-01", "id", {Milestone.REGISTERED: 0.4})],
         refused=[RefusedDevice("foreign", "signed by an unknown CA", "never registered")],
         expectations=[Expectation("all in", met=True)],
         seconds=4.0,

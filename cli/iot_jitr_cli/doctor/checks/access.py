@@ -7,9 +7,9 @@ import botocore
 from iot_jitr_cli.doctor.case import Case, Registered
 from iot_jitr_cli.doctor.causes import Cause, Phase
 from iot_jitr_cli.doctor.finding import Finding, NotApplicableError, check, failed, ok, required
-from iot_jitr_cli.doctor.reading import CannotTellError, aws_call
+from iot_jitr_cli.doctor.reading import UndeterminedError, aws_call
+from iot_jitr_cli.durations import format_time
 from iot_jitr_cli.policy.evaluation import Access, Session, decide
-from iot_jitr_cli.words import moment
 from iot_jitr_policy.document import PolicyDocument, PolicySyntaxError
 from iot_jitr_policy.resources import Resource
 from iot_jitr_runtime.ledger import State
@@ -74,7 +74,7 @@ def check_client_id(case: Case) -> Finding:
     client_id = _client_id(case)
     try:
         return _tested(case, registered.arn, client_id)
-    except CannotTellError as error:
+    except UndeterminedError as error:
         return _evaluated(case, client_id, str(error))
 
 
@@ -89,7 +89,7 @@ def check_connection(case: Case) -> Finding:
     iot_data = case.session.client("iot-data")
     if not hasattr(iot_data, "get_connection"):
         version = botocore.__version__
-        raise CannotTellError(f"botocore {version} has no GetConnection; 1.43.17 and newer have it")
+        raise UndeterminedError(f"botocore {version} has no GetConnection; 1.43.17 and newer have it")
     with aws_call("iot:GetConnection"):
         try:
             found = iot_data.get_connection(clientId=client_id)
@@ -104,7 +104,7 @@ def check_connection(case: Case) -> Finding:
 
 
 def _since(milliseconds: int | None) -> str:
-    return f" since {moment(milliseconds)}" if milliseconds else ""
+    return f" since {format_time(milliseconds)}" if milliseconds else ""
 
 
 def _after_activation(case: Case) -> Registered:
@@ -118,17 +118,17 @@ def _client_id(case: Case) -> str:
     """The device's client id: from `--client-id`, else from its policy, else its common name.
 
     Raises:
-        CannotTellError: No client id is known.
+        UndeterminedError: No client id is known.
     """
     if case.subject.client_id is not None:
         return case.subject.client_id
-    with suppress(CannotTellError):
+    with suppress(UndeterminedError):
         template, row = case.pipeline.deployment.get(Output.SESSION_CLIENT_ID), case.row
         if template is not None and row is not None and (found := client_id_of(template, row)):
             return found
     names = case.certificate.common_names if case.certificate else ()
     if not names:
-        raise CannotTellError("the client id is not known (--client-id)")
+        raise UndeterminedError("the client id is not known (--client-id)")
     return names[0]
 
 
@@ -149,13 +149,13 @@ def _tested(case: Case, certificate_arn: str, client_id: str) -> Finding:
 def _evaluated(case: Case, client_id: str, why: str) -> Finding:
     certificate = case.certificate
     if certificate is None:
-        raise CannotTellError("the certificate cannot be parsed")
+        raise UndeterminedError("the certificate cannot be parsed")
     session = Session.of(certificate, client_id, _thing(case))
     decision = decide(_documents(case), session, "iot:Connect", Resource("client", client_id))
     if decision.access is Access.ALLOWED:
         return ok(f"'{client_id}', evaluated offline (no TestAuthorization: {why})")
     if decision.access is Access.DEPENDS:
-        raise CannotTellError(
+        raise UndeterminedError(
             f"whether '{client_id}' is allowed depends on a condition that cannot be evaluated offline"
         )
     return _refused(client_id, f"the policy's result is '{decision.access}', evaluated offline")
@@ -177,7 +177,7 @@ def _documents(case: Case) -> tuple[PolicyDocument, ...]:
     try:
         return tuple(map(PolicyDocument.parse, texts))
     except PolicySyntaxError as error:
-        raise CannotTellError(
+        raise UndeterminedError(
             f"the attached policy is not one that can be evaluated here: {error}"
         ) from error
 

@@ -6,7 +6,7 @@ from iot_jitr_cli.doctor.case import Case
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.doctor.finding import REVERT_DRIFT, Finding, check, failed, ok, required
 from iot_jitr_cli.doctor.log import last_error
-from iot_jitr_cli.doctor.reading import CannotTellError, aws_call
+from iot_jitr_cli.doctor.reading import UndeterminedError, aws_call
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.stack_outputs import Output
 
@@ -183,6 +183,6 @@ def _failing(case: Case, evidence: str) -> Finding:
 def _oldest(case: Case) -> str:
     try:
         age = case.pipeline.recent.get("oldest_message_seconds")
-    except CannotTellError:
+    except UndeterminedError:
         return ""
     return f", the oldest is {age / 60:.0f} minutes old" if age else ""

@@ -7,8 +7,8 @@ from iot_jitr_cli.doctor.case import Case, Registered
 from iot_jitr_cli.doctor.causes import Cause, Phase
 from iot_jitr_cli.doctor.finding import Finding, NotApplicableError, check, failed, ok, required
 from iot_jitr_cli.doctor.ledger_causes import OF_REASONS
-from iot_jitr_cli.doctor.reading import CannotTellError, aws_call
-from iot_jitr_cli.words import moment
+from iot_jitr_cli.doctor.reading import UndeterminedError, aws_call
+from iot_jitr_cli.durations import format_time
 from iot_jitr_runtime.ledger import Ledger, Row, State
 from iot_jitr_runtime.outcomes import Outcome, Reason, Verdict
 from iot_jitr_runtime.stack_outputs import Output
@@ -49,7 +49,7 @@ def check_revocation(case: Case) -> Finding:
     row = case.current_row
     if row is not None and row.state in {State.SUSPENDED, State.REVOKED}:
         cause = Cause.ON_HOLD if row.state is State.SUSPENDED else Cause.SERIAL_REVOKED
-        return failed(cause, f"{row.state} by the sweep {moment(row.decided_at)}")
+        return failed(cause, f"{row.state} by the sweep {format_time(row.decided_at)}")
     return _decided(case, _REVOCATION, required(case.revocation, _NO_CRL))
 
 
@@ -79,7 +79,9 @@ def check_decision(case: Case) -> Finding:
     row = case.current_row
     if row is None:
         return _undecided(case, registered)
-    decided = f"{row.state or 'claimed'}{f', {row.reason}' if row.reason else ''} ({moment(row.decided_at)})"
+    decided = (
+        f"{row.state or 'claimed'}{f', {row.reason}' if row.reason else ''} ({format_time(row.decided_at)})"
+    )
     if registered.phase is not Phase.PENDING or row.state is State.ACTIVATED:
         return ok(decided)
     if row.reason is None or row.reason not in OF_REASONS:
@@ -88,7 +90,7 @@ def check_decision(case: Case) -> Finding:
 
 
 def _outdated(row: Row, reason: Reason, decided: str) -> Finding:
-    again = moment(row.valid_until)
+    again = format_time(row.valid_until)
     if reason.outcome is Outcome.DEFERRED:
         return failed(
             Cause.BEING_DECIDED,
@@ -111,7 +113,7 @@ def check_tasks(case: Case) -> Finding:
     if not failing:
         return ok("none fails")
     evidence = (
-        f"{each.task} has failed {each.failures} times, tried again {moment(each.due_at)}: {each.error}"
+        f"{each.task} has failed {each.failures} times, tried again {format_time(each.due_at)}: {each.error}"
         for each in failing
     )
     fix = "fix what the error reports; the task is retried automatically"
@@ -128,7 +130,7 @@ def _decided(case: Case, reasons: Collection[Reason], present: Verdict | None) -
     if row is not None and recorded is not None:
         if not _is_over(case, recorded):
             return _recorded(row, recorded)
-        return ok(f"{_VERBS[recorded.outcome]} {moment(row.decided_at)}, {recorded}: no longer applies")
+        return ok(f"{_VERBS[recorded.outcome]} {format_time(row.decided_at)}, {recorded}: no longer applies")
     if present is not None and present.outcome is Outcome.ACTIVATED:
         return ok("no objection")
     if row is not None and row.state is State.ACTIVATED:
@@ -139,10 +141,11 @@ def _decided(case: Case, reasons: Collection[Reason], present: Verdict | None) -
 
 def _recorded(row: Row, reason: Reason) -> Finding:
     """The finding for a refusal or deferral in the ledger."""
-    again = f", tried again {moment(row.valid_until)}" if reason.outcome is Outcome.DEFERRED else ""
+    again = f", tried again {format_time(row.valid_until)}" if reason.outcome is Outcome.DEFERRED else ""
     detail = f": {row.detail}" if row.detail else ""
     return failed(
-        OF_REASONS[reason], f"{_VERBS[reason.outcome]} {moment(row.decided_at)}, {reason}{detail}{again}"
+        OF_REASONS[reason],
+        f"{_VERBS[reason.outcome]} {format_time(row.decided_at)}, {reason}{detail}{again}",
     )
 
 
@@ -158,7 +161,7 @@ def _is_over(case: Case, reason: Reason) -> bool:
             present = case.revocation
         else:
             return False
-    except CannotTellError:
+    except UndeterminedError:
         return False
     return present is None or present.reason is not reason
 

@@ -6,8 +6,8 @@ from iot_jitr_cli.chain import ChainStatus, CheckId
 from iot_jitr_cli.doctor.case import Case
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.doctor.finding import Finding, check, failed, ok, required
-from iot_jitr_cli.doctor.reading import CannotTellError
-from iot_jitr_cli.words import in_words
+from iot_jitr_cli.doctor.reading import UndeterminedError
+from iot_jitr_cli.durations import in_words
 
 _CLOCK_OFF = timedelta(hours=1)
 """A larger deviation of a device's clock is a failure: its TLS library may refuse AWS's certificate."""
@@ -60,7 +60,7 @@ def check_signed_by_ca(case: Case) -> Finding:
     )
     if broken:
         return broken
-    namesake = case.namesake
+    namesake = case.ca_with_same_name
     if case.ca is None and namesake is not None:
         return failed(
             Cause.NOT_SIGNED_BY_CA,
@@ -70,7 +70,7 @@ def check_signed_by_ca(case: Case) -> Finding:
         )
     signature = case.report[CheckId.SIGNATURE]
     if signature.status is ChainStatus.NOT_CHECKED and case.ca is None:
-        raise CannotTellError(signature.found)
+        raise UndeterminedError(signature.found)
     return ok("verifies with the CA's key")
 
 
@@ -144,7 +144,7 @@ def _accepts_ca_certificates(case: Case) -> bool:
     """Whether the deployment accepts a CA certificate as this device's certificate; False if unknown."""
     try:
         activator, ca = case.pipeline.activator, case.ca
-    except CannotTellError:
+    except UndeterminedError:
         return False
     return activator is not None and ca is not None and ca.ca_id in activator.ca_devices
 

@@ -17,12 +17,12 @@ from markupsafe import Markup
 
 from iot_jitr_cli.console import printable
 from iot_jitr_cli.doctor.ledger_causes import cause_of
+from iot_jitr_cli.durations import format_time, in_words
 from iot_jitr_cli.status.fleet import OVERVIEW, Fleet, Unknown
 from iot_jitr_cli.status.groups import WITH_CAUSE, Group, group_of
 from iot_jitr_cli.status.history import History
 from iot_jitr_cli.status.page.plots import HEIGHT, hourly, plots
 from iot_jitr_cli.status.waiting_view import rate_in_words, seconds_in_words
-from iot_jitr_cli.words import in_words, moment
 from iot_jitr_runtime.certificates import NO_END
 from iot_jitr_runtime.ledger import Row
 
@@ -71,7 +71,7 @@ def page(fleet: Fleet, certificates: list[Row]) -> str:
     )
     environment.filters |= {
         "grouped": "{:,}".format,
-        "moment": moment,
+        "moment": format_time,
         "duration": seconds_in_words,
         "time": lambda moment: f"{moment:%Y-%m-%d %H:%M}Z",
     }

@@ -11,7 +11,7 @@ from cryptography import x509
 
 from iot_jitr_cli.console import CliError
 from iot_jitr_cli.demo import pipeline as module
-from iot_jitr_cli.demo.model import Mark
+from iot_jitr_cli.demo.model import Milestone
 from iot_jitr_cli.demo.pipeline import DemoPipeline
 from iot_jitr_cli.deployment import Deployment
 from iot_jitr_cli.pki.authority import DevelopmentCa
@@ -83,10 +83,10 @@ def recorded() -> DemoPipeline:
 def test_marks_are_read_for_the_given_devices_only(recorded: DemoPipeline) -> None:
     certificate_ids = [CertificateId(each) for each in (ACTIVE, PENDING, UNKNOWN)]
     assert set(recorded.marks(certificate_ids)) == {
-        (ACTIVE, Mark.REGISTERED, CREATED.timestamp()),
-        (ACTIVE, Mark.PENDING, CREATED.timestamp()),
-        (ACTIVE, Mark.ACTIVATED, 1002.5),
-        (PENDING, Mark.PENDING, 1001.5),
+        (ACTIVE, Milestone.REGISTERED, CREATED.timestamp()),
+        (ACTIVE, Milestone.PENDING, CREATED.timestamp()),
+        (ACTIVE, Milestone.ACTIVATED, 1002.5),
+        (PENDING, Milestone.PENDING, 1001.5),
     }
 
 

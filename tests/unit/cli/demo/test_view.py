@@ -4,12 +4,12 @@ import io
 
 from rich.console import Console
 
-from iot_jitr_cli.demo.model import Demo, DeviceProgress, Expectation, Mark, RefusedDevice, Step
-from iot_jitr_cli.demo.view import Picture, summary
+from iot_jitr_cli.demo.model import Demo, DeviceProgress, Expectation, Milestone, RefusedDevice, Step
+from iot_jitr_cli.demo.view import DemoView, summary
 
 
 def finished_demo(*, met: bool = True) -> Demo:
-    marks = {mark: 0.5 * number for number, mark in enumerate(Mark)}
+    marks = {mark: 0.5 * number for number, mark in enumerate(Milestone)}
     return Demo(
         preparation=[Step("local cloud", "at home", 1.25)],
         devices=[DeviceProgress("sensor-01", "0" * 64, marks)],
@@ -24,7 +24,7 @@ def finished_demo(*, met: bool = True) -> Demo:
 def drawn(demo: Demo, output: io.TextIOBase | None = None, now: float = 0.0) -> str:
     text = output or io.StringIO()
     console = Console(file=text, force_terminal=True, width=110, color_system=None)  # type: ignore[arg-type]
-    console.print(Picture(demo, console, lambda: now).draw())
+    console.print(DemoView(demo, console, lambda: now).draw())
     text.seek(0)
     # The library chooses the widths of columns.
     return " ".join(text.read().split())
@@ -36,7 +36,7 @@ def test_the_picture_shows_every_step_device_and_expectation_and_the_result() ->
     for text in (
         *("✓ local cloud", "1.2 s", "at home", "sensor-01", "of another CA", "refused: unknown CA"),
         *("✓ next connect", "0.8 s", "closed"),
-        *("✓ all went well", "✓ local cloud stopped", *(mark.value for mark in Mark), "2.00 s"),
+        *("✓ all went well", "✓ local cloud stopped", *(mark.value for mark in Milestone), "2.00 s"),
         "1 devices published after 2.0 s; 1 of 1 expectations met; 20 s in all",
     ):
         assert text in picture
@@ -53,7 +53,7 @@ def test_a_running_step_is_shown_with_its_elapsed_time() -> None:
     picture = drawn(
         Demo(
             preparation=[Step("stack deployed", "synthesizing", started_at=100.0)],
-            devices=[DeviceProgress("sensor-01", "0" * 64, {Mark.REGISTERED: 0.1})],
+            devices=[DeviceProgress("sensor-01", "0" * 64, {Milestone.REGISTERED: 0.1})],
             refused=[RefusedDevice("foreign", "of another CA")],
         ),
         now=101.5,
@@ -76,8 +76,8 @@ def test_each_change_is_reported_by_one_line_as_it_happens() -> None:
 
     with demo.step("local cloud") as step:
         step.detail = "at home"
-    demo.mark(device, Mark.REGISTERED, 0.25)
-    demo.mark(device, Mark.REGISTERED, 0.75)
+    demo.mark(device, Milestone.REGISTERED, 0.25)
+    demo.mark(device, Milestone.REGISTERED, 0.75)
     demo.refuse(refused, "refused: unknown CA")
     with demo.step("next connect", demo.revocation):
         pass

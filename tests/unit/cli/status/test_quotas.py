@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from iot_jitr_cli.doctor.reading import CannotTellError
+from iot_jitr_cli.doctor.reading import UndeterminedError
 from iot_jitr_cli.status.quotas import ApiQuota, quotas
 from tests.support.doctor_account import DiagnosedDevice
 from tests.support.sdk_session import DENIED, Refusal
@@ -46,7 +46,7 @@ def test_quotas_are_found_by_name_on_any_page_and_the_lower_of_two_counts() -> N
 def test_quotas_that_cannot_be_read_are_reported(response: Any, message: str, permission: str | None) -> None:
     account = DiagnosedDevice().responding(servicequotas_ListServiceQuotas=response)
 
-    with pytest.raises(CannotTellError, match=message) as raised:
+    with pytest.raises(UndeterminedError, match=message) as raised:
         quotas(account.pipeline)
 
     assert raised.value.permission == permission

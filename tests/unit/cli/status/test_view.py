@@ -6,12 +6,12 @@ from datetime import timedelta
 import pytest
 from rich.console import Console
 
+from iot_jitr_cli.durations import format_time, in_words
 from iot_jitr_cli.status.figures import DecisionCounts
 from iot_jitr_cli.status.fleet import OVERVIEW, Fleet, Unknown
 from iot_jitr_cli.status.ledger import LedgerCounts
 from iot_jitr_cli.status.parts import QueueCounts
 from iot_jitr_cli.status.view import view
-from iot_jitr_cli.words import in_words, moment
 from tests.support.crls import NO_END
 from tests.support.fleet_page import certificate, fleet
 
@@ -95,4 +95,4 @@ def test_durations_have_two_units(seconds: int, expected: str) -> None:
 
 
 def test_a_time_stamp_of_0_is_unknown() -> None:
-    assert (moment(1000), moment(0)) == ("1970-01-01 00:00:01Z", "unknown")
+    assert (format_time(1000), format_time(0)) == ("1970-01-01 00:00:01Z", "unknown")

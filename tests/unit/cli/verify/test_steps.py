@@ -12,7 +12,7 @@ from botocore.stub import Stubber
 from iot_jitr_cli.connect import Step
 from iot_jitr_cli.least_policy import Resources
 from iot_jitr_cli.verify import events, steps
-from iot_jitr_cli.verify.device import Tried
+from iot_jitr_cli.verify.device import AttemptResult
 from iot_jitr_cli.verify.permissions import minimal_policy
 from iot_jitr_cli.verify.report import StepStatus
 from iot_jitr_cli.verify.run import CheckFailedError
@@ -109,7 +109,7 @@ ADMITTED, IGNORED = refused(None), [refused("not_authorized")] * 100
     ids=["accepted at once", "refused by TLS", "not reached", "active, never admitted", "never registered"],
 )
 def test_an_unexpected_answer_of_the_endpoint_fails_or_leaves_it_undetermined(
-    aws: Account, ids: list[str], answers: list[Tried | None], status: StepStatus, text: str
+    aws: Account, ids: list[str], answers: list[AttemptResult | None], status: StepStatus, text: str
 ) -> None:
     harness = Harness(aws)
     harness.device.answers = answers

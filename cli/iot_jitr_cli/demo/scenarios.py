@@ -1,4 +1,4 @@
-"""The scenes: devices are admitted, devices are refused, and an active device is revoked."""
+"""The scenarios: devices are admitted, devices are refused, and an active device is revoked."""
 
 import threading
 import time
@@ -26,7 +26,7 @@ from iot_jitr_cli.demo.devices import (
     results,
     where_refused,
 )
-from iot_jitr_cli.demo.model import Demo, DeviceProgress, Mark, RefusedDevice
+from iot_jitr_cli.demo.model import Demo, DeviceProgress, Milestone, RefusedDevice
 from iot_jitr_cli.demo.pipeline import DemoPipeline
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
@@ -40,13 +40,13 @@ FOREIGN, EXPIRED = "foreign", "expired"
 _REFUSALS = 2
 """Number of attempts of a device that must be refused."""
 _WATCH_INTERVAL = 0.15
-_SEEN_BY_DEVICE = {Step.CONNECTED: Mark.CONNECTED, Step.RECEIVED: Mark.PUBLISHED}
+_SEEN_BY_DEVICE = {Step.CONNECTED: Milestone.CONNECTED, Step.RECEIVED: Milestone.PUBLISHED}
 """Marks that only the device itself can report."""
 
 
 @dataclass
-class Script:
-    """Runs the scenes, and records each expectation and whether it was met."""
+class Scenarios:
+    """Runs the scenarios, and records each expectation and whether it was met."""
 
     demo: Demo
     broker: Endpoint
@@ -88,7 +88,7 @@ class Script:
         demo.expect_all("devices connected and published later", published, count)
         active = sum(statuses.get(each) == "ACTIVE" for each in shown)
         demo.expect_all("devices have an ACTIVE certificate", active, count)
-        complete = sum(len(each.marks) == len(Mark) for each in shown.values())
+        complete = sum(len(each.marks) == len(Milestone) for each in shown.values())
         demo.expect_all("devices were seen at every point on the way", complete, count)
 
     def _refuse_at_handshake(self, device: ConnectingDevice, refused: RefusedDevice) -> None:

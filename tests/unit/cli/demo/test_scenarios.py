@@ -1,4 +1,4 @@
-"""The scenes of the demonstration, with a broker and a pipeline that each test defines."""
+"""The scenarios of the demonstration, with a broker and a pipeline that each test defines."""
 
 import threading
 import time
@@ -13,9 +13,9 @@ import pytest
 from iot_jitr_cli.connect import Cause, ConnectResult, Device, Ending, Endpoint, Step, TimelineEvent
 from iot_jitr_cli.console import CliError
 from iot_jitr_cli.demo import devices
-from iot_jitr_cli.demo import script as module
-from iot_jitr_cli.demo.model import Demo, Mark
-from iot_jitr_cli.demo.script import Script
+from iot_jitr_cli.demo import scenarios as module
+from iot_jitr_cli.demo.model import Demo, Milestone
+from iot_jitr_cli.demo.scenarios import Scenarios
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
 from iot_jitr_cli.waiting import wait_until
@@ -47,10 +47,10 @@ class FakePipeline:
     revoked: list[str] = field(default_factory=list)
     timeout: float = 0.01
 
-    def marks(self, certificate_ids: Iterable[str]) -> Iterator[tuple[str, Mark, float]]:
+    def marks(self, certificate_ids: Iterable[str]) -> Iterator[tuple[str, Milestone, float]]:
         for certificate_id in certificate_ids:
             if certificate_id in self.known:
-                for mark in (Mark.REGISTERED, Mark.PENDING, Mark.ACTIVATED):
+                for mark in (Milestone.REGISTERED, Milestone.PENDING, Milestone.ACTIVATED):
                     yield certificate_id, mark, time.time()
 
     def statuses(self) -> dict[str, str]:
@@ -95,13 +95,17 @@ class FakeSession:
 
 @dataclass
 class Harness:
-    """Plays a scene against a broker that answers a device by its client id."""
+    """Plays a scenario against a broker that answers a device by its client id."""
 
     monkeypatch: pytest.MonkeyPatch
 
     def play(
-        self, scene: str, pipeline: FakePipeline, answers: Answers, by_name: dict[str, Answers] | None = None
-    ) -> Script:
+        self,
+        scenario: str,
+        pipeline: FakePipeline,
+        answers: Answers,
+        by_name: dict[str, Answers] | None = None,
+    ) -> Scenarios:
         def connect(device: Device, on_event: Any, _stop: Any) -> ConnectResult:
             steps = [(Step.CONNECTING, None), *(by_name or {}).get(device.client_id, answers)]
             events = tuple(TimelineEvent(step, datetime.now(UTC), 0.0, 1, "", cause) for step, cause in steps)
@@ -116,23 +120,23 @@ class Harness:
 
         self.monkeypatch.setattr(devices, "connect", connect)
         self.monkeypatch.setattr(module, "open_session", open_session)
-        script = Script(Demo(), Endpoint("localhost", 1), pipeline, CA)  # type: ignore[arg-type]
+        scenarios = Scenarios(Demo(), Endpoint("localhost", 1), pipeline, CA)  # type: ignore[arg-type]
         first, *others = (CA.issue(DeviceSpec(f"sensor-{number}")) for number in range(3))
-        if scene != "refuse":
+        if scenario != "refuse":
             ids = [each.certificate.fingerprint for each in (first, *others)]
             pipeline.known = ids[: len(pipeline.known) or None]
-        match scene:
+        match scenario:
             case "admit":
-                script._admit([first, *others])
+                scenarios._admit([first, *others])
             case "listed":
-                script.admit([], first)
+                scenarios.admit([], first)
                 # The expectations of the empty fleet.
-                del script.demo.expectations[:4]
+                del scenarios.demo.expectations[:4]
             case "refuse":
-                script.refuse()
+                scenarios.refuse()
             case "revoke":
-                script.revoke(first, others)
-        return script
+                scenarios.revoke(first, others)
+        return scenarios
 
 
 @pytest.fixture
@@ -140,7 +144,7 @@ def harness(monkeypatch: pytest.MonkeyPatch) -> Harness:
     return Harness(monkeypatch)
 
 
-def unmet(played: Script) -> list[str]:
+def unmet(played: Scenarios) -> list[str]:
     return [f"{each.claim}: {each.seen}" for each in played.demo.expectations if not each.met]
 
 
@@ -149,7 +153,7 @@ def test_admitted_devices_have_every_mark(harness: Harness) -> None:
 
     demo = played.demo
     assert (unmet(played), len(demo.expectations)) == ([], 4)
-    assert [set(device.marks) for device in demo.devices] == [set(Mark)] * 3
+    assert [set(device.marks) for device in demo.devices] == [set(Milestone)] * 3
     assert demo.all_published_after is not None
 
 
@@ -197,7 +201,7 @@ def test_an_active_device_is_refused_after_a_new_crl(harness: Harness) -> None:
 
 
 @pytest.mark.parametrize(
-    ("scene", "pipeline", "answers", "expected"),
+    ("scenario", "pipeline", "answers", "expected"),
     [
         (
             "admit",
@@ -266,9 +270,9 @@ def test_an_active_device_is_refused_after_a_new_crl(harness: Harness) -> None:
     ],
 )
 def test_an_unmet_expectation_is_reported(
-    harness: Harness, scene: str, pipeline: FakePipeline, answers: Answers, expected: list[str]
+    harness: Harness, scenario: str, pipeline: FakePipeline, answers: Answers, expected: list[str]
 ) -> None:
-    assert unmet(harness.play(scene, pipeline, answers)) == expected
+    assert unmet(harness.play(scenario, pipeline, answers)) == expected
 
 
 def test_one_refused_device_among_several_is_reported(harness: Harness) -> None:

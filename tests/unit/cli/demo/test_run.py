@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from iot_jitr_cli.console import CliError
-from iot_jitr_cli.demo import command, story
+from iot_jitr_cli.demo import command, run
 from iot_jitr_cli.demo.model import Demo
 from iot_jitr_cli.lab import lab as lab_module
 from iot_jitr_cli.lab.cdk import Cdk
@@ -30,7 +30,7 @@ def test_a_failed_deployment_stops_the_local_cloud_and_keeps_the_logs(tmp_path: 
     folder = tmp_path / "demo"
 
     with pytest.raises(CliError, match="no such thing"):
-        story.run_demo(folder, 1, Demo())
+        run.run_demo(folder, 1, Demo())
 
     assert processes_in(folder) == []
     assert (folder / "cdk.log").read_text() == "no such thing\n"
@@ -44,7 +44,7 @@ def test_ctrl_c_at_the_first_line_leaves_no_process_and_no_file(tmp_path: Path) 
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        story.run_demo(folder, 2, Demo(on_change=interrupt))
+        run.run_demo(folder, 2, Demo(on_change=interrupt))
 
     assert processes_in(folder) == []
     assert not folder.exists()
@@ -57,11 +57,11 @@ def test_the_logs_are_kept_only_if_an_expectation_was_not_met(
     def play(_lab: object, _ca: object, _deployment: object, _identities: object, demo: Demo) -> None:
         demo.expect("it went well", met=met)
 
-    monkeypatch.setattr(story, "_play", play)
+    monkeypatch.setattr(run, "_play", play)
     monkeypatch.setattr(Lab, "deploy", lambda *_arguments: DeployedStack("iot-jitr", {}, "", 0.0))
     demo, folder = Demo(), tmp_path / "demo"
 
-    story.run_demo(folder, 2, demo)
+    run.run_demo(folder, 2, demo)
 
     assert processes_in(folder) == []
     assert folder.exists() is left

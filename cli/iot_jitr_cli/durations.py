@@ -18,10 +18,10 @@ def in_words(span: timedelta) -> str:
     return ("-" if span < timedelta(0) else "") + " ".join(parts[:2])
 
 
-def moment(milliseconds: int) -> str:
+def format_time(milliseconds: int) -> str:
     """A time stamp of the ledger in words, from milliseconds since the epoch; 0 is unknown.
 
-    >>> moment(1_780_315_200_000), moment(0)
+    >>> format_time(1_780_315_200_000), format_time(0)
     ('2026-06-01 12:00:00Z', 'unknown')
     """
     known = datetime.fromtimestamp(milliseconds / 1000, UTC)

@@ -1,4 +1,4 @@
-"""The demonstration from beginning to end: local cloud, CA, stack, the scenes and the clean-up."""
+"""The demonstration from beginning to end: local cloud, CA, stack, the scenarios and the clean-up."""
 
 import time
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from cryptography import x509
 
 from iot_jitr_cli.demo.model import Demo
 from iot_jitr_cli.demo.pipeline import DemoPipeline
-from iot_jitr_cli.demo.script import Script
+from iot_jitr_cli.demo.scenarios import Scenarios
 from iot_jitr_cli.lab.deploy_progress import DeployProgress
 from iot_jitr_cli.lab.lab import Lab
 from iot_jitr_cli.lab.process import this_process
@@ -97,8 +97,8 @@ def _play(
         step.detail = f"{name} is on it; uploaded to S3, compiled by the publisher"
         replaced = pipeline.revoke(listed, x509.ReasonFlags.cessation_of_operation)
         pipeline.wait_for_index(replaced)
-    script = Script(demo, lab.broker(lab.guarded_domain), pipeline, ca)
-    script.admit(admitted, listed)
-    script.refuse()
+    scenarios = Scenarios(demo, lab.broker(lab.guarded_domain), pipeline, ca)
+    scenarios.admit(admitted, listed)
+    scenarios.refuse()
     revoked, *others = admitted
-    script.revoke(revoked, others)
+    scenarios.revoke(revoked, others)
