@@ -59,7 +59,7 @@ audit: setup ## look for known vulnerabilities in what is locked (asks osv.dev a
 		$(BIN)/uvx $(PIP_AUDIT) --vulnerability-service osv --disable-pip --require-hashes -r $$lock || exit 1; done
 	@$(BIN)/npm audit --package-lock-only
 
-mutants: setup ## mutation testing of activator, ledger, CRL engine and rate limiter (hours; ONLY=activator.on_refusal for one module)
+mutants: setup ## mutation testing of activator, ledger, CRL engine and rate limiter (half an hour; ONLY=activator.on_refusal for one module)
 	@$(BIN)/python -m tools.mutants $(ONLY)
 
 lint: setup

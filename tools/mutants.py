@@ -2,7 +2,7 @@
 
 mutmut needs the sources in `src/` of its working folder. This copies the runtime and its tests into that
 folder, for one part after the other, runs mutmut, and prints the score of each module and every survivor with
-its difference. The first run takes hours; later runs test only changed functions, and the given part:
+its difference. The first run takes half an hour; later runs test only changed functions, and the given part:
 
     python -m tools.mutants                        everything
     python -m tools.mutants activator.on_refusal   one module of a package
