@@ -310,12 +310,12 @@ def test_the_dashboard_has_its_sections_in_order(template: Template, everything:
     ]
 
     assert questions[0] == [
-        "Are devices getting in?",
+        "How many devices are activated?",
         "How long does it take?",
-        "Who is refused, and why?",
-        "Is the pipeline well?",
+        "Which devices are refused, and why?",
+        "Does the pipeline work?",
     ]
-    assert [each for each in questions[1] if each not in questions[0]] == ["Is revocation fresh?"]
+    assert [each for each in questions[1] if each not in questions[0]] == ["Are the CRLs current?"]
 
 
 def test_with_a_crl_the_dashboard_shows_the_freshness_of_revocation(everything: Template) -> None:

@@ -39,13 +39,13 @@ class Panel:
 
 def layout(watched: Watched) -> dict[str, list[Panel]]:
     """The rows of the dashboard, top down: a question, and the panels that answer it."""
-    revocation = {"Is revocation fresh?": _revocation(watched)} if watched.cas_with_crl else {}
+    revocation = {"Are the CRLs current?": _revocation(watched)} if watched.cas_with_crl else {}
     return {
-        "Are devices getting in?": _activation(watched),
+        "How many devices are activated?": _activation(watched),
         "How long does it take?": _how_long(watched),
-        "Who is refused, and why?": _who_is_refused(watched),
+        "Which devices are refused, and why?": _who_is_refused(watched),
         **revocation,
-        "Is the pipeline well?": _health(watched),
+        "Does the pipeline work?": _health(watched),
     }
 
 

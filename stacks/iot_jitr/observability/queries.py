@@ -27,7 +27,7 @@ fields @timestamp, outcome, reason, detail, certificate_id, ca_certificate_id, s
 )
 REFUSED = Query(
     "Refused",
-    "Who is refused, and why",
+    "Refused devices and the reasons",
     """\
 fields @timestamp, reason, common_name, serial_number, detail, ca_certificate_id, certificate_id
 | filter outcome = 'refused'
@@ -36,7 +36,7 @@ fields @timestamp, reason, common_name, serial_number, detail, ca_certificate_id
 )
 DEFERRED = Query(
     "Deferred",
-    "What holds devices up",
+    "Deferred devices and the reasons",
     """\
 filter outcome = 'deferred'
 | stats count(*) as messages, count_distinct(certificate_id) as devices, latest(detail) as last by reason
