@@ -67,7 +67,7 @@ def test_conditions_are_read_with_booleans_as_text() -> None:
 
 
 BROKEN = {
-    "not JSON": ('{"Version":\n "2012-10-17",\n}', 3, "not JSON"),
+    "not JSON": ('{"Version":\n "2012-10-17"\n"Statement": []}', 3, "not JSON"),
     "empty": ("", 1, "not JSON"),
     "a list": ("[]", 1, "expected a JSON object"),
     "duplicate key": ('{"Version": "2012-10-17",\n"Statement": [],\n"Statement": []}', 3, "appears twice"),
