@@ -1,9 +1,7 @@
 """One custom resource for each CA: its properties, and the errors and warnings of the synthesis."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import aws_cdk as cdk
 import pytest
@@ -29,11 +27,10 @@ from tests.support.ca_builder import CaSpec
 from tests.support.ca_certificates import FACTORY, WORKSHOP
 from tests.support.stacks import (
     FACTORY_CA,
-    app_without_bundling,
     joined,
     named,
     of_type,
-    template_of,
+    synthesized,
     warnings,
 )
 
@@ -41,16 +38,6 @@ PRIVATE_CA_ARN = "arn:aws:acm-pca:eu-central-1:123456789012:certificate-authorit
 SPEC = CaSpec()
 CA = SPEC.build()
 VERIFICATION = make_verification_certificate(CA, SPEC.key, "0a1b" * 16)
-
-
-@pytest.fixture
-def app() -> Iterator[cdk.App]:
-    with app_without_bundling() as opened:
-        yield opened
-
-
-def synthesized(*cas: CaConfiguration) -> dict[str, Any]:
-    return template_of(JitrConfiguration(cas=cas))
 
 
 class TestResource:

@@ -1,6 +1,6 @@
 """The signers of a CA: the permissions of the registration for each, and refused keys."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -11,9 +11,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_secretsmanager as secretsmanager
 
 from iot_jitr import (
-    CaConfiguration,
     ConfigurationError,
-    JitrConfiguration,
     JitrPipeline,
     KmsSigner,
     Mode,
@@ -27,14 +25,13 @@ from tests.support.ca_builder import CaSpec
 from tests.support.ca_certificates import WORKSHOP
 from tests.support.stacks import (
     FACTORY_CA,
-    app_without_bundling,
     granted,
     joined,
     named,
     of_type,
     statements,
+    synthesized,
     template,
-    template_of,
 )
 
 SECRET = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:"
@@ -44,16 +41,6 @@ PRIVATE_CA_ARN = "arn:aws:acm-pca:eu-central-1:123456789012:certificate-authorit
 SPEC = CaSpec()
 CA = SPEC.build()
 VERIFICATION = make_verification_certificate(CA, SPEC.key, "0a1b" * 16)
-
-
-@pytest.fixture
-def app() -> Iterator[cdk.App]:
-    with app_without_bundling() as opened:
-        yield opened
-
-
-def synthesized(*cas: CaConfiguration) -> dict[str, Any]:
-    return template_of(JitrConfiguration(cas=cas))
 
 
 def of_signer(found: dict[str, Any]) -> dict[str, str]:

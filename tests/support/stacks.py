@@ -68,6 +68,11 @@ def template_of(configuration: JitrConfiguration) -> dict[str, Any]:
     return dict(json.loads(text))
 
 
+def synthesized(*cas: CaConfiguration) -> dict[str, Any]:
+    """The template of the shipped stack with these CAs and otherwise the defaults."""
+    return template_of(JitrConfiguration(cas=cas))
+
+
 def local_template_of(configuration: JitrConfiguration) -> dict[str, Any]:
     """The template that the local cloud gets."""
     with app_without_bundling() as app:
