@@ -20,7 +20,7 @@ from iot_jitr_runtime.ca_registration.properties import (
 from iot_jitr_runtime.ca_registration.signers import SecretSigner
 from tests.support.ca_builder import CaSpec, pem_of, rsa_key
 from tests.support.ca_cloud import PASSPHRASE, CaCloud, FunctionFailedError, ca_cloud
-from tests.support.ca_resource import DISABLED, OFF, ON
+from tests.support.ca_resource import DISABLED, LEFT, OFF, ON
 from tests.support.mqtt_session import session
 from tests.support.secrecy import needles, traces
 
@@ -168,15 +168,7 @@ def test_an_update_in_place_changes_state_and_tags(cas: CaCloud) -> None:
     assert not cas.is_there(ca_id)
 
 
-@pytest.mark.parametrize(
-    ("on_delete", "left"),
-    [
-        (OnDelete.DISABLE, DISABLED),
-        (OnDelete.DEACTIVATE, OFF),
-        (OnDelete.DELETE, None),
-        (OnDelete.RETAIN, ON),
-    ],
-)
+@pytest.mark.parametrize(("on_delete", "left"), LEFT.items())
 def test_each_delete_policy_leaves_the_documented_state_also_when_repeated(
     cas: CaCloud, on_delete: OnDelete, left: tuple[str, str] | None
 ) -> None:

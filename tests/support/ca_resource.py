@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from iot_jitr_runtime.ca_registration.handler import respond
-from iot_jitr_runtime.ca_registration.properties import CaProperties, Mode
+from iot_jitr_runtime.ca_registration.properties import CaProperties, Mode, OnDelete
 from iot_jitr_runtime.ca_registration.signers import NoSigner
 from tests.support.ca_builder import CaSpec
 
@@ -20,6 +20,13 @@ STACK_ID = "arn:aws:cloudformation:eu-central-1:123456789012:stack/{}/6c1f0d70-0
 ON = ("ACTIVE", "ENABLE")
 DISABLED = ("ACTIVE", "DISABLE")
 OFF = ("INACTIVE", "DISABLE")
+LEFT = {
+    OnDelete.DISABLE: DISABLED,
+    OnDelete.DEACTIVATE: OFF,
+    OnDelete.DELETE: None,
+    OnDelete.RETAIN: ON,
+}
+"""The state in which each delete policy leaves a registered CA; None: it is deleted."""
 CA = CaSpec().build()
 NEXT_CA = CaSpec("Next CA").build()
 

@@ -9,7 +9,7 @@ from iot_jitr_runtime.ca_registration.verification import make_verification_cert
 from iot_jitr_runtime.ownership import KEYS
 from tests.support.ca_builder import CaSpec, pem_of
 from tests.support.ca_registry import REGISTRATION_CODE, CaAccount, EmulatedIot
-from tests.support.ca_resource import CA, DISABLED, NEXT_CA, OFF, ON, CaResource, sni_only
+from tests.support.ca_resource import CA, DISABLED, LEFT, NEXT_CA, OFF, ON, CaResource, sni_only
 
 
 def test_status_auto_registration_and_tags_change_in_place(resource: CaResource, iot: EmulatedIot) -> None:
@@ -49,15 +49,7 @@ def test_the_same_certificate_with_other_text_is_an_update_in_place(
     assert len(iot.cas) == 1
 
 
-@pytest.mark.parametrize(
-    ("on_delete", "left"),
-    [
-        (OnDelete.DISABLE, DISABLED),
-        (OnDelete.DEACTIVATE, OFF),
-        (OnDelete.DELETE, None),
-        (OnDelete.RETAIN, ON),
-    ],
-)
+@pytest.mark.parametrize(("on_delete", "left"), LEFT.items())
 def test_a_new_certificate_is_registered_before_the_old_one_is_deleted(
     resource: CaResource, iot: EmulatedIot, on_delete: OnDelete, left: tuple[str, str] | None
 ) -> None:
