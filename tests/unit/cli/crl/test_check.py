@@ -137,7 +137,7 @@ def test_the_newer_of_two_crls_of_one_scope_decides(files: Files) -> None:
 @pytest.mark.parametrize(
     ("at", "code"),
     [
-        ((NOW + timedelta(days=2)).isoformat(), 3),
+        pytest.param((NOW + timedelta(days=2)).isoformat(), 3, id="the day after next update"),
         ("2026-01-01", 3),
         ("0001-01-01", 3),
         ("0001-01-01T00:00:00+14:00", 3),
