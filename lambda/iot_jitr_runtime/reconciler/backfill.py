@@ -4,6 +4,7 @@ The ledger then has their serial numbers, so that the sweep can revoke them.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -18,7 +19,6 @@ from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger import TTL_ATTRIBUTE, Identity, Ledger, State
 from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
-from iot_jitr_runtime.rate_limiter import RateLimiter
 from iot_jitr_runtime.sweep.state import SweepStates
 
 if TYPE_CHECKING:
@@ -46,22 +46,16 @@ class Backfilled(StrEnum):
 
 @dataclass(frozen=True)
 class Backfill:
-    """Adds certificates to the ledger. One AWS IoT call and one slot of the rate limiter each."""
+    """Adds certificates to the ledger, with one AWS IoT call each."""
 
     iot: "IoTClient"
     ledger: Ledger
-    rate_limiter: RateLimiter
     revocation: "IndexedRevocation | None"
     """Checks the CRLs; None where no CA of this deployment has one."""
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
-    def add(self, ca: CaCertificateId, certificate_id: CertificateId, *, until: datetime) -> Backfilled:
-        """Add one certificate of `ca`; botocore's errors propagate.
-
-        Raises:
-            NoSlotError: The rate limiter has no slot until `until`.
-        """
-        self.rate_limiter.wait_for_background_slot(until=until)
+    def add(self, ca: CaCertificateId, certificate_id: CertificateId) -> Backfilled:
+        """Add one certificate of `ca`; botocore's errors propagate."""
         description = describe(self.iot, certificate_id)
         if description is None:
             return Backfilled.GONE
@@ -95,17 +89,11 @@ class Backfill:
             return Backfilled.LISTED if listed else Backfilled.UNREADABLE
         return Backfilled.KNOWN
 
-    def record(self, certificate_id: CertificateId, identity: Identity, *, active: bool) -> bool:
-        """Write a certificate's row; return whether its serial number was not in it yet.
+    def record(self, certificate_id: CertificateId, identity: Identity, *, active: bool) -> None:
+        """Write a certificate's row, if its serial number is not in it yet.
 
-        If it is active, it counts as a device in service from now on. A row whose serial number is known
-        already stays as it is. A row without a serial number, for example of a refusal before the certificate
-        was read, keeps its state and gets the serial number.
-
-        Args:
-            certificate_id: The certificate.
-            identity: Its CA, serial number and common name.
-            active: Whether its status is ACTIVE.
+        An active certificate counts as a device in service from now on. A row without a serial number, for
+        example of a refusal before the certificate was read, keeps its state.
         """
         update = Update(
             certificate_id,
@@ -113,11 +101,8 @@ class Backfill:
             {"state": State.KNOWN, "decidedAt": milliseconds(self.clock())},
             condition=Attr("serialNumber").not_exists(),
         )
-        try:
+        with suppress(ConditionFailedError):
             if active:
                 self.ledger.fleet.write(update, identity.ca_certificate_id, joins=True)
             else:
                 self.ledger.items.update(update)
-        except ConditionFailedError:
-            return False
-        return True

@@ -74,12 +74,7 @@ def _build(certificate_arn_prefix: str) -> Run:
             queue=ActivationQueue(
                 boto3.client("sqs", config=CLIENT_CONFIG), env[environment.ACTIVATION_QUEUE_URL]
             ),
-            backfill=Backfill(
-                iot=iot,
-                ledger=ledger,
-                rate_limiter=rate_limiter,
-                revocation=build_revocation(env),
-            ),
+            backfill=Backfill(iot, ledger, build_revocation(env)),
             rate_limiter=rate_limiter,
             logger=logger,
             pending_after=timedelta(seconds=float(env[environment.PENDING_AFTER_SECONDS])),

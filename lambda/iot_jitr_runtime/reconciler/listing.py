@@ -131,8 +131,3 @@ def waits_too_long(
         return False
     blocked = row.reason and row.reason.outcome is Outcome.DEFERRED and row.reason not in PASSES_BY_ITSELF
     return bool(blocked) or is_undecided(certificate, row, now, pending_after)
-
-
-def needs_backfill(certificate: CertificateSummary, row: Row) -> bool:
-    """Whether the ledger has no serial number of a certificate that this pipeline did not decide."""
-    return not certificate.is_pending and row.serial_number is None

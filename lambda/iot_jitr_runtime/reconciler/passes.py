@@ -7,15 +7,14 @@ page until their deadline and continue at their cursor in the next run.
 
 import json
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from iot_jitr_runtime.aws_errors import AwsError
 from iot_jitr_runtime.deadline import Deadline
-from iot_jitr_runtime.identifiers import CaCertificateId
+from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger import Ledger, Row, State
 from iot_jitr_runtime.ledger.lease import Lease
 from iot_jitr_runtime.ledger.rows import milliseconds
@@ -27,7 +26,6 @@ from iot_jitr_runtime.reconciler.listing import (
     Page,
     UnknownMarkerError,
     is_undecided,
-    needs_backfill,
     waits_too_long,
 )
 from iot_jitr_runtime.reconciler.requeue import ActivationQueue
@@ -46,8 +44,6 @@ _COUNTED = {State.ACTIVATED, State.KNOWN, State.REFUSED}
 """States in which only another caller changes a certificate's status. In all other states, the list may be
 older than this pipeline's last change."""
 
-_SAVED = ("begun_at", "marker", "incomplete", "previous_begun_at")
-
 
 class PassKind(StrEnum):
     """Which pass."""
@@ -60,10 +56,8 @@ class PassKind(StrEnum):
 
 @dataclass
 class Cursor:
-    """The position of one kind of pass in one CA's certificates: an attribute of a leased item."""
+    """The position of one kind of pass in one CA's certificates."""
 
-    lease: Lease
-    attribute: str
     begun_at: int | None = None
     """When the unfinished pass began, in milliseconds since the epoch; None between two passes."""
     marker: str | None = None
@@ -72,21 +66,6 @@ class Cursor:
     """Whether the unfinished pass could not check a certificate against its CRL."""
     previous_begun_at: int | None = None
     """The start time of the last complete pass, which has read all certificates created before it."""
-
-    @classmethod
-    def read(cls, lease: Lease, ca: CaCertificateId, kind: PassKind) -> "Cursor":
-        """Read a cursor; where none was saved, no pass was ever begun."""
-        attribute = f"{kind}/{ca}"
-        return cls(lease, attribute, **json.loads(lease.item.get(attribute, "{}")))
-
-    def save(self) -> None:
-        """Save the cursor.
-
-        Raises:
-            LeaseLostError: Another run of the reconciler has the lease now.
-        """
-        saved = {name: getattr(self, name) for name in _SAVED}
-        self.lease.update({self.attribute: json.dumps(saved)})
 
 
 @dataclass
@@ -117,43 +96,32 @@ class Passes:
     """How long a certificate may be pending before its event counts as lost."""
     full_pass_every: timedelta
     """A full pass begins this long after the beginning of the previous one."""
-    clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
-    def newest(self, ca: CaCertificateId, lease: Lease, deadline: Deadline) -> PassStatistics:
-        """Read the certificates that were registered since the start of the previous such pass.
+    def run(
+        self, ca: CaCertificateId, kind: PassKind, lease: Lease, deadline: Deadline
+    ) -> PassStatistics | None:
+        """Continue a pass until the deadline, or begin the next one; None if a full pass is not due.
 
-        Raises:
-            LeaseLostError: Another run of the reconciler has the lease now.
-        """
-        cursor = Cursor.read(lease, ca, PassKind.NEWEST)
-        down_to = self.clock() - FIRST_LOOK_BACK
-        if (previous := cursor.previous_begun_at) is not None:
-            down_to = datetime.fromtimestamp(previous / 1000, UTC) - self.pending_after - OVERLAP
-        return self._run(ca, cursor, down_to, deadline)
-
-    def full(self, ca: CaCertificateId, lease: Lease, deadline: Deadline) -> PassStatistics | None:
-        """Continue the full pass, or begin one if it is due; None if it is not.
+        The cursor is an attribute of the leased item.
 
         Raises:
             LeaseLostError: Another run of the reconciler has the lease now.
         """
-        cursor = Cursor.read(lease, ca, PassKind.FULL)
-        due_at = (cursor.previous_begun_at or 0) + self.full_pass_every // timedelta(milliseconds=1)
-        if cursor.begun_at is None and milliseconds(self.clock()) < due_at:
+        attribute = f"{kind}/{ca}"
+        cursor = Cursor(**json.loads(lease.item.get(attribute, "{}")))
+        now = deadline.clock()
+        down_to = None
+        if kind is PassKind.NEWEST:
+            down_to = self._down_to(cursor, now)
+        elif cursor.begun_at is None and not self._is_due(cursor, now):
             return None
-        return self._run(ca, cursor, None, deadline)
-
-    def _run(
-        self, ca: CaCertificateId, cursor: Cursor, down_to: datetime | None, deadline: Deadline
-    ) -> PassStatistics:
-        """Continue a pass: newest first back to `down_to`; if that is None, oldest first to the end."""
-        statistics = PassStatistics()
         if cursor.begun_at is None:
-            cursor.begun_at = milliseconds(self.clock())
+            cursor.begun_at = milliseconds(now)
+        statistics = PassStatistics()
         while not statistics.ended:
             try:
                 self.rate_limiter.wait_for_background_slot(until=deadline.at)
-                page = self.listing.page(ca, cursor.marker, oldest_first=down_to is None)
+                page = self.listing.page(ca, cursor.marker, oldest_first=kind is PassKind.FULL)
                 self._compare(ca, page, statistics, deadline)
                 self.ledger.publish_events(deadline.at)
             except UnknownMarkerError:
@@ -161,7 +129,7 @@ class Passes:
                 continue
             except NoSlotError:
                 # The deadline has passed: the next run repeats this page. The ledger has the completed part.
-                cursor.save()
+                lease.update({attribute: json.dumps(asdict(cursor))})
                 break
             cursor.marker = page.next_marker
             cursor.incomplete |= statistics.backfilled[Backfilled.UNCHECKED] > 0
@@ -171,27 +139,38 @@ class Passes:
                 # After an incomplete pass the next one covers the same period, so that it checks those
                 # certificates again.
                 previous = cursor.previous_begun_at if cursor.incomplete else cursor.begun_at
-                cursor = Cursor(cursor.lease, cursor.attribute, previous_begun_at=previous)
-            cursor.save()
+                cursor = Cursor(previous_begun_at=previous)
+            lease.update({attribute: json.dumps(asdict(cursor))})
         return statistics
+
+    def _down_to(self, cursor: Cursor, now: datetime) -> datetime:
+        """Return the creation time down to which a newest-first pass reads the list."""
+        if cursor.previous_begun_at is None:
+            return now - FIRST_LOOK_BACK
+        return datetime.fromtimestamp(cursor.previous_begun_at / 1000, UTC) - self.pending_after - OVERLAP
+
+    def _is_due(self, cursor: Cursor, now: datetime) -> bool:
+        due_at = (cursor.previous_begun_at or 0) + self.full_pass_every // timedelta(milliseconds=1)
+        return milliseconds(now) >= due_at
 
     def _compare(
         self, ca: CaCertificateId, page: Page, statistics: PassStatistics, deadline: Deadline
     ) -> None:
         """Compare a page with the ledger: queue what is undecided, backfill what has no serial number."""
         rows = self.ledger.rows(listed.certificate_id for listed in page.certificates)
-        now = self.clock()
+        now = deadline.clock()
         undecided: list[CertificateSummary] = []
-        to_backfill: list[CertificateSummary] = []
+        to_backfill: list[CertificateId] = []
         for listed in page.certificates:
             row = rows.get(listed.certificate_id) or Row(listed.certificate_id)
             if self.ledger.outbox and waits_too_long(listed, row, now, self.pending_after):
                 self.ledger.outbox.record_waiting(ca, row, since=listed.created_at)
-            if is_undecided(listed, row, now, self.pending_after):
-                undecided.append(listed)
-            elif needs_backfill(listed, row):
-                to_backfill.append(listed)
-            elif row.state in _COUNTED and not listed.is_pending and row.in_fleet is not listed.is_active:
+            if listed.is_pending:
+                if is_undecided(listed, row, now, self.pending_after):
+                    undecided.append(listed)
+            elif row.serial_number is None:
+                to_backfill.append(listed.certificate_id)
+            elif row.state in _COUNTED and row.in_fleet is not listed.is_active:
                 # Another caller has deactivated it, or has activated it again.
                 self.ledger.fleet.correct(listed.certificate_id, active=listed.is_active)
         statistics.seen += len(page.certificates)
@@ -199,14 +178,15 @@ class Passes:
         statistics.requeued += self.queue.send(ca, [listed.certificate_id for listed in undecided])
         ages = [now - listed.created_at for listed in undecided]
         statistics.oldest_undecided = max([statistics.oldest_undecided, *ages])
-        for listed in to_backfill:
+        for certificate_id in to_backfill:
             try:
-                result = self.backfill.add(ca, listed.certificate_id, until=deadline.at)
+                self.rate_limiter.wait_for_background_slot(until=deadline.at)
+                result = self.backfill.add(ca, certificate_id)
             except AwsError as error:
                 # A single failure affects only its certificate; many failures have a common cause.
                 if statistics.backfilled[Backfilled.FAILED] >= FAILURES_AT_MOST:
                     raise
                 result = Backfilled.FAILED
-                facts = {"ca_certificate_id": ca, "certificate_id": listed.certificate_id}
+                facts = {"ca_certificate_id": ca, "certificate_id": certificate_id}
                 self.logger.exception("backfill_failed", extra={**facts, "detail": str(error)})
             statistics.backfilled[result] += 1

@@ -18,7 +18,7 @@ from iot_jitr_runtime.ledger.outbox import Outbox
 from iot_jitr_runtime.ledger.tasks import Task, TaskResult
 from iot_jitr_runtime.metric_names import Dimension, Metric
 from iot_jitr_runtime.reconciler.backfill import Backfilled
-from iot_jitr_runtime.reconciler.passes import Passes, PassKind, PassStatistics
+from iot_jitr_runtime.reconciler.passes import Passes, PassKind
 from iot_jitr_runtime.reconciler.tasks import Action, run_tasks
 
 if TYPE_CHECKING:
@@ -73,10 +73,16 @@ class Run:
         outbox = self.passes.ledger.outbox
         return [
             *((f"expiry of CA {ca}", partial(self._measure_expiry, ca)) for ca in self.cas),
-            *((f"newest certificates of CA {ca}", partial(self._newest, ca, lease)) for ca in self.cas),
+            *(
+                (f"newest certificates of CA {ca}", partial(self._pass, ca, PassKind.NEWEST, lease))
+                for ca in self.cas
+            ),
             *((f"task {task}", partial(self._tasks, task, action)) for task, action in self.actions.items()),
             *([("outcome events", partial(self._publish, outbox))] if outbox else []),
-            *((f"all certificates of CA {ca}", partial(self._full, ca, lease)) for ca in self.cas),
+            *(
+                (f"all certificates of CA {ca}", partial(self._pass, ca, PassKind.FULL, lease))
+                for ca in self.cas
+            ),
         ]
 
     def _measure_expiry(self, ca: CaCertificateId, deadline: Deadline) -> list[str]:
@@ -92,15 +98,11 @@ class Run:
             metric.add_dimension(name=Dimension.CA, value=ca)
         return []
 
-    def _newest(self, ca: CaCertificateId, lease: Lease, deadline: Deadline) -> list[str]:
-        return self._report(ca, PassKind.NEWEST, self.passes.newest(ca, lease, deadline))
-
-    def _full(self, ca: CaCertificateId, lease: Lease, deadline: Deadline) -> list[str]:
-        statistics = self.passes.full(ca, lease, deadline)
-        return self._report(ca, PassKind.FULL, statistics) if statistics else []
-
-    def _report(self, ca: CaCertificateId, kind: PassKind, statistics: PassStatistics) -> list[str]:
-        """Log and count a pass, or the part of it that this run completed."""
+    def _pass(self, ca: CaCertificateId, kind: PassKind, lease: Lease, deadline: Deadline) -> list[str]:
+        """Run a pass, or a part of it; log and count the result."""
+        statistics = self.passes.run(ca, kind, lease, deadline)
+        if statistics is None:
+            return []
         oldest = statistics.oldest_undecided.total_seconds()
         self.metrics.add_metric(Metric.PENDING_AGE, MetricUnit.Seconds, oldest)
         self.metrics.add_metric(Metric.REQUEUED, MetricUnit.Count, statistics.requeued)

@@ -240,7 +240,7 @@ def test_a_certificate_recorded_as_active_counts_as_in_service_once(aws: Account
 def test_a_certificate_recorded_since_it_was_claimed_is_not_counted_twice(aws: Account) -> None:
     claimed = claim(aws)
     none: Any = None
-    backfill = Backfill(none, aws.ledger, rate_limiter=none, revocation=none)
+    backfill = Backfill(none, aws.ledger, revocation=none)
     backfill.record(CERTIFICATE, IDENTITY, active=True)
 
     with pytest.raises(LeaseLostError):

@@ -1,14 +1,13 @@
 """Certificates that another caller decided about are added to the ledger, so that they can be revoked."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 import pytest
 
-from iot_jitr_runtime.identifiers import CertificateId, SerialNumber
-from iot_jitr_runtime.ledger import SERIAL_INDEX, SERIAL_INDEX_KEY, Identity, State, ca_serial
+from iot_jitr_cli.pki.device import DeviceSpec
+from iot_jitr_runtime.identifiers import CertificateId
+from iot_jitr_runtime.ledger import SERIAL_INDEX, SERIAL_INDEX_KEY, State, ca_serial
 from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
-from iot_jitr_runtime.rate_limiter import NoSlotError
 from iot_jitr_runtime.reconciler.backfill import Backfill, Backfilled
 from iot_jitr_runtime.sweep.state import SweepStates
 from tests.support.account import Account
@@ -32,19 +31,10 @@ def rescan_requested(aws: Account) -> bool:
     return SweepStates(aws.ledger.items).read(aws.ca_id).rescan_requested_at > 0
 
 
-def backfill(aws: Account, crl: Crl | None = None, rate: float = 1e6) -> Backfill:
-    return Backfill(
-        iot=aws.iot,
-        ledger=aws.ledger,
-        rate_limiter=aws.rate_limiter(rate),
-        revocation=crl or Crl(),
-        clock=aws.clock,
-    )
-
-
-def add(aws: Account, by: Backfill, certificate_id: str, **limit: float) -> Backfilled:
-    until = aws.clock() + timedelta(**(limit or {"minutes": 1}))
-    return by.add(aws.ca_id, CertificateId(certificate_id), until=until)
+def add(aws: Account, certificate_id: str, crl: Exception | None = None) -> Backfilled:
+    """Backfill a certificate; `crl` is how its revocation check ends."""
+    backfill = Backfill(aws.iot, aws.ledger, Crl(crl), aws.clock)  # type: ignore[arg-type]
+    return backfill.add(aws.ca_id, CertificateId(certificate_id))
 
 
 def registered(aws: Account, status: str = "ACTIVE") -> CertificateId:
@@ -57,7 +47,7 @@ def registered(aws: Account, status: str = "ACTIVE") -> CertificateId:
 def test_a_backfilled_certificate_is_found_by_its_serial_number(aws: Account, status: str) -> None:
     certificate_id = registered(aws, status)
 
-    assert add(aws, backfill(aws), certificate_id) is Backfilled.KNOWN
+    assert add(aws, certificate_id) is Backfilled.KNOWN
 
     row = aws.row(certificate_id)
     assert row.serial_number is not None
@@ -79,7 +69,7 @@ def test_an_active_backfilled_certificate_counts_once_as_in_service(
     certificate_id = registered(aws, status)
 
     for _ in range(2):
-        add(aws, backfill(aws), certificate_id)
+        add(aws, certificate_id)
 
     assert aws.ledger.fleet.size(aws.ca_id) == devices
 
@@ -88,7 +78,7 @@ def test_backfill_does_not_change_the_status(aws: Account) -> None:
     certificate_id = registered(aws, "INACTIVE")
 
     with counted(aws.iot) as calls:
-        add(aws, backfill(aws), certificate_id)
+        add(aws, certificate_id)
 
     assert calls == ["DescribeCertificate"]
 
@@ -103,7 +93,7 @@ def test_a_listed_active_certificate_requests_a_rescan(
 ) -> None:
     certificate_id = registered(aws, status)
 
-    assert add(aws, backfill(aws, Crl(RefusedError(reason))), certificate_id) is expected
+    assert add(aws, certificate_id, RefusedError(reason)) is expected
 
     row = aws.row(certificate_id)
     assert (row.state, row.serial_number is not None) == (State.KNOWN, True)
@@ -114,14 +104,14 @@ def test_a_listed_active_certificate_requests_a_rescan(
 def test_without_a_usable_crl_the_next_pass_backfills_the_certificate(aws: Account) -> None:
     certificate_id = registered(aws)
 
-    result = add(aws, backfill(aws, Crl(DeferredError(Reason.CRL_STALE))), certificate_id)
+    result = add(aws, certificate_id, DeferredError(Reason.CRL_STALE))
 
     assert result is Backfilled.UNCHECKED
     assert aws.ledger.row(certificate_id) is None
 
 
 def test_a_certificate_that_is_deleted_concurrently_is_gone(aws: Account) -> None:
-    assert add(aws, backfill(aws), "0" * 64) is Backfilled.GONE
+    assert add(aws, "0" * 64) is Backfilled.GONE
 
 
 def test_a_certificate_that_cannot_be_read_is_skipped(aws: Account, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,36 +119,13 @@ def test_a_certificate_that_cannot_be_read_is_skipped(aws: Account, monkeypatch:
     described = {"certificateDescription": {"certificatePem": "no certificate"}}
     monkeypatch.setattr(aws.iot, "describe_certificate", lambda **_: described)
 
-    assert add(aws, backfill(aws), certificate_id) is Backfilled.UNREADABLE
+    assert add(aws, certificate_id) is Backfilled.UNREADABLE
 
 
 def test_a_certificate_with_unreadable_extensions_is_skipped(aws: Account) -> None:
-    crl = Crl(RefusedError(Reason.UNPARSABLE_CERTIFICATE))
-
-    result = add(aws, backfill(aws, crl), registered(aws))
+    result = add(aws, registered(aws), RefusedError(Reason.UNPARSABLE_CERTIFICATE))
 
     assert result is Backfilled.UNREADABLE
-
-
-def test_without_a_slot_in_time_no_row_is_added_and_no_call_made(aws: Account) -> None:
-    certificate_id = registered(aws)
-    slow = backfill(aws, rate=10)
-    slow.rate_limiter.reserve(60)
-    add(aws, slow, certificate_id)
-
-    with counted(aws.iot) as calls, pytest.raises(NoSlotError):
-        add(aws, slow, certificate_id, seconds=4)
-
-    assert calls == []
-
-
-def test_each_certificate_waits_for_a_slot(aws: Account) -> None:
-    begun = aws.clock()
-    slow = backfill(aws, rate=2)
-    for _ in range(2):
-        assert add(aws, slow, registered(aws)) is Backfilled.KNOWN
-
-    assert 0.5 < (aws.clock() - begun).total_seconds() < 0.6
 
 
 def test_a_row_with_a_serial_number_is_not_changed(aws: Account) -> None:
@@ -166,7 +133,7 @@ def test_a_row_with_a_serial_number_is_not_changed(aws: Account) -> None:
     aws.process(aws.event(certificate_id))
     before = aws.ledger.row(certificate_id)
 
-    add(aws, backfill(aws), certificate_id)
+    add(aws, certificate_id)
 
     assert aws.ledger.row(certificate_id) == before
 
@@ -178,7 +145,7 @@ def test_backfill_adds_a_missing_serial_number_and_keeps_the_state(aws: Account)
         Item={"certificateId": {"S": certificate_id}, "state": {"S": State.REFUSED}, "decidedAt": {"N": "7"}},
     )
 
-    add(aws, backfill(aws), certificate_id)
+    add(aws, certificate_id)
 
     row = aws.row(certificate_id)
     assert (row.state, row.decided_at) == (State.REFUSED, 7)
@@ -186,10 +153,8 @@ def test_backfill_adds_a_missing_serial_number_and_keeps_the_state(aws: Account)
 
 
 def test_a_certificate_without_a_common_name_is_added_too(aws: Account) -> None:
-    certificate_id = CertificateId("b" * 64)
+    certificate_id = aws.pending(aws.ca.issue(DeviceSpec(None)).certificate)
 
-    identity = Identity(aws.ca_id, SerialNumber("ab"), None)
-    assert backfill(aws).record(certificate_id, identity, active=False)
+    assert add(aws, certificate_id) is Backfilled.KNOWN
 
-    row = aws.row(certificate_id)
-    assert row.common_name is None
+    assert aws.row(certificate_id).common_name is None

@@ -18,7 +18,7 @@ from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.ledger.lease import Lease, LeaseLostError
 from iot_jitr_runtime.ledger.tasks import Task, TaskResult
 from iot_jitr_runtime.rate_limiter import NoSlotError
-from iot_jitr_runtime.reconciler.passes import Passes, PassStatistics
+from iot_jitr_runtime.reconciler.passes import Passes, PassKind, PassStatistics
 from iot_jitr_runtime.reconciler.run import ReconciliationFailedError, Run
 from iot_jitr_runtime.reconciler.tasks import delete_policy
 from iot_jitr_runtime.things.retirement import Retirement
@@ -87,12 +87,15 @@ def test_an_error_of_one_step_does_not_stop_the_others(
     aws: Account, module: Any, log: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lost = aws.pending()
-    passes = module._build("arn:aws:iot:eu-central-1:123456789012:cert/").passes
 
-    def fail(*_: object, **__: object) -> None:
-        raise RuntimeError("no newest today")
+    run = Passes.run
 
-    monkeypatch.setattr(type(passes), "newest", fail)
+    def fail(of: Passes, ca: CaCertificateId, kind: PassKind, *others: Any) -> PassStatistics | None:
+        if kind is PassKind.NEWEST:
+            raise RuntimeError("no newest today")
+        return run(of, ca, kind, *others)
+
+    monkeypatch.setattr(Passes, "run", fail)
 
     with pytest.raises(ReconciliationFailedError, match=f"newest certificates of CA {aws.ca_id}"):
         module.handle({}, context("reconciler"))
@@ -165,7 +168,7 @@ def test_a_run_that_fails_releases_its_lease(
     def lose(*_: object, **__: object) -> None:
         raise LeaseLostError("another worker holds the lease")
 
-    monkeypatch.setattr(Passes, "newest", lose)
+    monkeypatch.setattr(Passes, "run", lose)
     with pytest.raises(LeaseLostError):
         module.handle({}, context("reconciler"))
     monkeypatch.undo()
@@ -183,12 +186,9 @@ class Steps:
         self.shares: list[float] = []
         self.ledger = SimpleNamespace(outbox=None, tasks=SimpleNamespace(due=lambda *_, **__: [None]))
 
-    def newest(self, _ca: object, _lease: object, deadline: Deadline) -> PassStatistics:
+    def run(self, _ca: object, _kind: object, _lease: object, deadline: Deadline) -> PassStatistics:
         self.take(deadline)
         return PassStatistics()
-
-    def full(self, _ca: object, _lease: object, deadline: Deadline) -> None:
-        self.take(deadline)
 
     def act(self, _due: object, until: datetime) -> TaskResult:
         self.take(Deadline(until, self.clock))

@@ -1,17 +1,16 @@
-"""Which certificates are undecided, and which the ledger does not have."""
+"""Which certificates are undecided."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from iot_jitr_runtime.identifiers import CertificateId, SerialNumber
+from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import Row, State
 from iot_jitr_runtime.outcomes import Reason
-from iot_jitr_runtime.reconciler.listing import CertificateSummary, is_undecided, needs_backfill
+from iot_jitr_runtime.reconciler.listing import CertificateSummary, is_undecided
 
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
 CERTIFICATE = CertificateId("c" * 64)
-NOT_PENDING = ["ACTIVE", "INACTIVE", "REVOKED"]
 RATE_LIMITED = {"state": State.DEFERRED, "reason": Reason.RATE_LIMITED}
 
 
@@ -54,7 +53,7 @@ def test_a_pending_certificate_is_undecided_when_no_worker_or_message_is_about_t
     assert undecided(listed(minutes=minutes), row(**known)) is expected
 
 
-@pytest.mark.parametrize("status", NOT_PENDING)
+@pytest.mark.parametrize("status", ["ACTIVE", "INACTIVE", "REVOKED"])
 def test_a_certificate_that_is_not_pending_is_decided(status: str) -> None:
     assert not undecided(listed(status), row())
 
@@ -72,16 +71,3 @@ def test_a_missed_slot_does_not_make_a_certificate_decided(state: State) -> None
     missed = row(state=state, reason=Reason.RATE_LIMITED, decided_at=ago(240), valid_until=ago(16))
 
     assert undecided(listed(minutes=300), missed)
-
-
-@pytest.mark.parametrize("status", NOT_PENDING)
-def test_one_that_another_caller_decided_about_needs_a_backfill_without_a_serial_number(
-    status: str,
-) -> None:
-    assert needs_backfill(listed(status), row())
-    assert needs_backfill(listed(status), row(state=State.DEFERRED))
-    assert not needs_backfill(listed(status), row(state=State.KNOWN, serial_number=SerialNumber("a1")))
-
-
-def test_a_pending_one_needs_no_backfill() -> None:
-    assert not needs_backfill(listed(), row())

@@ -1,6 +1,5 @@
 """Certificates that are backfilled after their serial number was listed: a rescan is requested."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -26,14 +25,8 @@ def unknown_certificates(harness: SweepHarness, count: int = 1) -> list[Certific
 
 def add(harness: SweepHarness, device: CertificateId) -> Backfilled:
     """Backfill a certificate that is in AWS IoT's list and not in the ledger, as the reconciler does."""
-    backfill = Backfill(
-        iot=harness.aws.iot,
-        ledger=harness.ledger,
-        rate_limiter=harness.aws.rate_limiter(),
-        revocation=IndexedRevocation(harness.store, clock=harness.clock),
-        clock=harness.clock,
-    )
-    return backfill.add(harness.ca, device, until=harness.clock() + timedelta(minutes=1))
+    revocation = IndexedRevocation(harness.store, clock=harness.clock)
+    return Backfill(harness.aws.iot, harness.ledger, revocation, harness.clock).add(harness.ca, device)
 
 
 def sweep_later(harness: SweepHarness, **parts: Any) -> Any:
@@ -69,7 +62,7 @@ def test_a_failed_rescan_request_adds_no_row(
     [device] = unknown_certificates(harness)
     harness.publish({device: KEY_COMPROMISE})
 
-    with injected(harness.aws.dynamodb, "UpdateItem", Fault.THROTTLE, at_call=2), pytest.raises(ClientError):
+    with injected(harness.aws.dynamodb, "UpdateItem", Fault.THROTTLE), pytest.raises(ClientError):
         add(harness, device)
 
     assert harness.ledger.row(device) is None
