@@ -7,11 +7,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from iot_jitr_cli.status.figures import DecisionCounts
+from iot_jitr_cli.status.figures import STEP, STEPS, DecisionCounts, History, Series
 from iot_jitr_cli.status.fleet import Fleet
-from iot_jitr_cli.status.groups import Group
-from iot_jitr_cli.status.history import STEP, STEPS, History, Series
-from iot_jitr_cli.status.ledger import LedgerCounts
+from iot_jitr_cli.status.ledger import Group, LedgerCounts
 from iot_jitr_cli.status.page.render import page
 from iot_jitr_cli.status.parts import CaState, CrlState, QueueCounts
 from iot_jitr_cli.status.quotas import ApiQuota

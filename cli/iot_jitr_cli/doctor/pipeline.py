@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from iot_jitr_cli.deployment import Deployment, NoDeploymentError, find_deployment
-from iot_jitr_cli.doctor.metrics import MetricStatistic, read_metrics
 from iot_jitr_cli.doctor.reading import UndeterminedError, aws_call, reading
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.aws_errors import error_code
@@ -81,6 +80,16 @@ class Activator:
         return dict(json.loads(self.environment.get(environment.CAS, "{}")))
 
 
+@dataclass(frozen=True)
+class MetricStatistic:
+    """A metric and one of its statistics."""
+
+    namespace: str
+    name: str
+    dimensions: Mapping[str, str]
+    statistic: str = "Sum"
+
+
 class Pipeline:
     """The resources of a stack. Each method and property may raise `UndeterminedError`."""
 
@@ -144,7 +153,7 @@ class Pipeline:
             "throttles": MetricStatistic("AWS/Lambda", "Throttles", function),
             "oldest_message_seconds": self.queue_metric("AgeOfOldestMessage"),
         }
-        found = read_metrics(self.session, metrics, self.now - RECENT, self.now, timedelta(minutes=1))
+        found = self.read_metrics(metrics, self.now - RECENT, self.now, timedelta(minutes=1))
         return {
             name: values[0][1] if name == "oldest_message_seconds" else sum(value for _, value in values)
             for name, values in found.items()
@@ -176,8 +185,45 @@ class Pipeline:
     def activated_per_second(self) -> float:
         """Certificates activated per second, in the last five minutes."""
         metrics, period = {"activated": self.metric(Metric.ACTIVATED)}, timedelta(minutes=5)
-        found = read_metrics(self.session, metrics, self.now - period, self.now, period)
+        found = self.read_metrics(metrics, self.now - period, self.now, period)
         return sum(value for _, value in found["activated"]) / period.total_seconds()
+
+    def read_metrics(
+        self, metrics: Mapping[str, MetricStatistic], start: datetime, end: datetime, period: timedelta
+    ) -> dict[str, list[tuple[datetime, float]]]:
+        """Return the values of each metric with the start times of their periods, the newest first.
+
+        If CloudWatch has no value for a period, the period is missing in the list.
+
+        Raises:
+            UndeterminedError: CloudWatch cannot be read.
+        """
+        names = list(metrics)
+        queries: Any = [
+            {
+                "Id": f"m{number}",
+                "MetricStat": {
+                    "Metric": {
+                        "Namespace": metric.namespace,
+                        "MetricName": metric.name,
+                        "Dimensions": [
+                            {"Name": key, "Value": value} for key, value in metric.dimensions.items()
+                        ],
+                    },
+                    "Period": int(period.total_seconds()),
+                    "Stat": metric.statistic,
+                },
+            }
+            for number, metric in enumerate(metrics.values())
+        ]
+        found: dict[str, list[tuple[datetime, float]]] = {name: [] for name in names}
+        with aws_call("cloudwatch:GetMetricData"):
+            pages = self.session.client("cloudwatch").get_paginator("get_metric_data")
+            for page in pages.paginate(MetricDataQueries=queries, StartTime=start, EndTime=end):
+                for result in page["MetricDataResults"]:
+                    values = zip(result["Timestamps"], result["Values"], strict=True)
+                    found[names[int(result["Id"].removeprefix("m"))]] += values
+        return found
 
     def denied(self, role_arn: str, actions: Sequence[str], resource_arn: str) -> list[str]:
         """Return those of `actions` that the role may not perform on the resource.

@@ -10,9 +10,7 @@ from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.doctor.pipeline import Activator, Pipeline
 from iot_jitr_cli.doctor.reading import UndeterminedError
 from iot_jitr_cli.status import figures, parts
-from iot_jitr_cli.status.clusters import Cluster
-from iot_jitr_cli.status.history import history
-from iot_jitr_cli.status.ledger import LedgerCounts, count
+from iot_jitr_cli.status.ledger import Cluster, LedgerCounts, count
 from iot_jitr_cli.status.quotas import quotas
 from iot_jitr_runtime.ledger import Row
 
@@ -85,7 +83,7 @@ class Fleet:
     errors = _part(parts.errors)
     queues = _part(parts.queues)
     decisions = _part(figures.decisions)
-    history = _part(history)
+    history = _part(figures.history)
     quotas = _part(quotas)
     activated_per_second = _part(lambda pipeline: pipeline.activated_per_second)
 

@@ -9,8 +9,8 @@ from rich.text import Text
 from iot_jitr_cli.console import ExitCode, printable
 from iot_jitr_cli.doctor.diagnosis import CONCLUSIONS
 from iot_jitr_cli.durations import format_time, in_words
-from iot_jitr_cli.status.clusters import Cluster
 from iot_jitr_cli.status.fleet import WAITING, Fleet, Unknown
+from iot_jitr_cli.status.ledger import Cluster
 
 
 def exit_code(fleet: Fleet) -> ExitCode:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from iot_jitr_cli.durations import in_words
-from iot_jitr_cli.status.history import STEP, STEPS, History, Series
+from iot_jitr_cli.status.figures import STEP, STEPS, History, Series
 
 HEIGHT = 100
 """Height of a plot, in units of its drawing; a step is one unit wide."""

@@ -18,9 +18,9 @@ from markupsafe import Markup
 from iot_jitr_cli.console import printable
 from iot_jitr_cli.doctor.ledger_causes import cause_of
 from iot_jitr_cli.durations import format_time, in_words
+from iot_jitr_cli.status.figures import History
 from iot_jitr_cli.status.fleet import OVERVIEW, Fleet, Unknown
-from iot_jitr_cli.status.groups import WITH_CAUSE, Group, group_of
-from iot_jitr_cli.status.history import History
+from iot_jitr_cli.status.ledger import WITH_CAUSE, Group, group_of
 from iot_jitr_cli.status.page.plots import HEIGHT, hourly, plots
 from iot_jitr_cli.status.waiting_view import rate_in_words, seconds_in_words
 from iot_jitr_runtime.certificates import NO_END
@@ -28,14 +28,6 @@ from iot_jitr_runtime.ledger import Row
 
 CERTIFICATES = 100_000
 """Maximum number of certificates in a page, for its search: about 15 MB."""
-GROUPS = {
-    Group.IN_SERVICE: ("In service", "Their certificates are ACTIVE."),
-    Group.WAITING: ("Waiting", "Not decided yet, or being activated."),
-    Group.REFUSED: ("Refused", "A check failed."),
-    Group.REVOKED: ("Revoked", "They were in service: revoked, on hold, or replaced by a newer certificate."),
-    Group.OTHER: ("Other", "Not ACTIVE, and not because of this pipeline."),
-}
-"""Title and meaning of each group."""
 _SOON = timedelta(days=90)
 
 
@@ -82,7 +74,7 @@ def page(fleet: Fleet, certificates: list[Row]) -> str:
         fleet=fleet,
         unknown=fleet.unknown(*OVERVIEW),
         rate=rate_in_words(fleet),
-        groups=GROUPS,
+        groups=[*Group],
         shares=_shares(fleet),
         by_ca=_by_ca(fleet),
         by_reason=_by_reason(fleet),
@@ -178,7 +170,7 @@ def _data(fleet: Fleet, certificates: list[Row]) -> dict[str, object]:
     for row in certificates:
         group, ca = group_of(row), row.ca_certificate_id or ""
         cause = cause_of(row).value if group in WITH_CAUSE else ""
-        kind = (cas.get(ca, ca), group, GROUPS[group][0], row.state or "unknown", row.reason or "", cause)
+        kind = (cas.get(ca, ca), group, group.heading, row.state or "unknown", row.reason or "", cause)
         numbers = (kinds.setdefault(kind, len(kinds)), row.decided_at // 1000)
         name = printable(row.common_name or "")
         lines.append("|".join((row.certificate_id, row.serial_number or "", *map(str, numbers), name)))

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from iot_jitr_cli.status.figures import STEPS, History
 from iot_jitr_cli.status.fleet import OVERVIEW, Unknown
-from iot_jitr_cli.status.groups import Group, group_of
-from iot_jitr_cli.status.history import STEPS, History
+from iot_jitr_cli.status.ledger import Group, group_of
 from iot_jitr_cli.status.page.render import CertificateSelection, page
 from tests.support.crls import NO_END
 from tests.support.fleet_page import HOSTILE, NOW, certificate, certificates, fleet

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from iot_jitr_cli.doctor.pipeline import Pipeline
-from iot_jitr_cli.status.history import STEP, STEPS, History, Series, history
+from iot_jitr_cli.status.figures import STEP, STEPS, History, Series, history
 from iot_jitr_cli.status.page.plots import HEIGHT, hourly, plots
 from tests.support.doctor_account import DiagnosedDevice
 
