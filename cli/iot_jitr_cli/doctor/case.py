@@ -74,13 +74,10 @@ class Registered:
 class Case:
     """Values for several checks. Each is read at its first use, and may raise `UndeterminedError`."""
 
-    def __init__(
-        self, session: "boto3.Session", stack_name: str, subject: Subject, now: datetime | None = None
-    ) -> None:
+    def __init__(self, session: "boto3.Session", stack_name: str, subject: Subject) -> None:
         self.session = session
         self.subject = subject
-        self.now = now or datetime.now(UTC)
-        self.pipeline = Pipeline(session, stack_name, self.now)
+        self.pipeline = Pipeline(session, stack_name, datetime.now(UTC))
 
     @reading("sts:GetCallerIdentity")
     def _identity(self) -> Any:
@@ -102,7 +99,7 @@ class Case:
             date = self._identity["ResponseMetadata"]["HTTPHeaders"].get("date")
         except UndeterminedError:
             date = None
-        return parsedate_to_datetime(date) if date else self.now
+        return parsedate_to_datetime(date) if date else self.pipeline.now
 
     # the device
 

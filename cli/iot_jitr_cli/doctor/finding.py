@@ -6,8 +6,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from iot_jitr_cli.doctor.case import Case
-from iot_jitr_cli.doctor.causes import Cause
-from iot_jitr_cli.doctor.ledger_causes import FIXES
+from iot_jitr_cli.doctor.causes import FIXES, Cause
 from iot_jitr_runtime.errors import JitrError
 
 T = TypeVar("T")

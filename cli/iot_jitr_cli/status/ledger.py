@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
-from iot_jitr_cli.doctor.causes import Cause
-from iot_jitr_cli.doctor.ledger_causes import FIXES, cause_of
+from iot_jitr_cli.doctor.causes import FIXES, Cause, cause_of
 from iot_jitr_cli.doctor.pipeline import Pipeline
 from iot_jitr_cli.doctor.reading import aws_call
 from iot_jitr_runtime.dynamodb import plain

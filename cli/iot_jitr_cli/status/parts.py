@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,6 +20,8 @@ from iot_jitr_runtime.stack_outputs import Output
 
 LOG_GROUPS = (Output.ACTIVATOR_LOG_GROUP, Output.CRL_PUBLISHER_LOG_GROUP, Output.SWEEP_LOG_GROUP)
 """The outputs with the log groups that are searched for errors, if the deployment has them."""
+SOON = timedelta(days=90)
+"""A CA whose certificate expires within this time is marked."""
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,11 @@ from iot_jitr_cli.durations import in_words
 from iot_jitr_cli.status.figures import DecisionCounts
 from iot_jitr_cli.status.fleet import OVERVIEW, Fleet, Unknown
 from iot_jitr_cli.status.ledger import LedgerCounts
-from iot_jitr_cli.status.parts import CaState, CrlState, QueueCounts
+from iot_jitr_cli.status.parts import SOON, CaState, CrlState, QueueCounts
 from iot_jitr_runtime.certificates import NO_END
 
 T = TypeVar("T")
 
-_SOON = timedelta(days=90)
 _LINE = 200
 
 
@@ -125,7 +124,7 @@ def _cas(cas: Sequence[CaState], now: datetime) -> RenderableType:
 def _expiry(not_after: datetime, now: datetime) -> str:
     if not_after == NO_END:
         return "without an end"
-    return f"expires in {in_words(not_after - now)}" + (" ← soon" if not_after - now < _SOON else "")
+    return f"expires in {in_words(not_after - now)}" + (" ← soon" if not_after - now < SOON else "")
 
 
 def _crls(crls: Sequence[CrlState], now: datetime) -> RenderableType:

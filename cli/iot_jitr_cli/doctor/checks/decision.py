@@ -4,9 +4,8 @@ from collections.abc import Collection
 from datetime import timedelta
 
 from iot_jitr_cli.doctor.case import Case, Registered
-from iot_jitr_cli.doctor.causes import Cause, Phase
+from iot_jitr_cli.doctor.causes import OF_REASONS, Cause, Phase
 from iot_jitr_cli.doctor.finding import Finding, NotApplicableError, check, failed, ok, required
-from iot_jitr_cli.doctor.ledger_causes import OF_REASONS
 from iot_jitr_cli.doctor.reading import UndeterminedError, aws_call
 from iot_jitr_cli.durations import format_time
 from iot_jitr_runtime.ledger import Ledger, Row, State

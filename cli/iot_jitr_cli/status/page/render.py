@@ -8,7 +8,7 @@ import base64
 import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from importlib.resources import files
 
@@ -16,19 +16,19 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from iot_jitr_cli.console import printable
-from iot_jitr_cli.doctor.ledger_causes import cause_of
+from iot_jitr_cli.doctor.causes import cause_of
 from iot_jitr_cli.durations import format_time, in_words
 from iot_jitr_cli.status.figures import History
 from iot_jitr_cli.status.fleet import OVERVIEW, Fleet, Unknown
 from iot_jitr_cli.status.ledger import WITH_CAUSE, Group, group_of
 from iot_jitr_cli.status.page.plots import HEIGHT, hourly, plots
+from iot_jitr_cli.status.parts import SOON
 from iot_jitr_cli.status.waiting_view import rate_in_words, seconds_in_words
 from iot_jitr_runtime.certificates import NO_END
 from iot_jitr_runtime.ledger import Row
 
 CERTIFICATES = 100_000
 """Maximum number of certificates in a page, for its search: about 15 MB."""
-_SOON = timedelta(days=90)
 
 
 @dataclass
@@ -82,7 +82,7 @@ def page(fleet: Fleet, certificates: list[Row]) -> str:
         hourly=hourly(drawn) if drawn else (),
         plot_height=HEIGHT,
         end=partial(_end, now=fleet.taken_at),
-        soon=fleet.taken_at + _SOON,
+        soon=fleet.taken_at + SOON,
         data=_data(fleet, certificates),
         kept=len(certificates),
         style=Markup(style),  # noqa: S704  ours

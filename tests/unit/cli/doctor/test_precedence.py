@@ -4,9 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from iot_jitr_cli.doctor.causes import RESIDUAL, Cause
+from iot_jitr_cli.doctor.causes import FIXES, OF_REASONS, RESIDUAL, Cause
 from iot_jitr_cli.doctor.checks import CHECKS
-from iot_jitr_cli.doctor.ledger_causes import FIXES, OF_REASONS
 from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import Outcome, Reason
 from tests.support import doctor_account as da
