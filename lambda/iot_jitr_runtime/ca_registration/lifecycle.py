@@ -60,23 +60,25 @@ class CaLifecycle:
     def create(self, properties: CaProperties) -> RegisteredCa:
         """Register the CA, or take over an earlier registration.
 
-        A registration of our own needs no verification certificate, and its CA may have expired: the
-        roll-back to a CA whose key is no longer available must succeed.
+        An earlier registration needs no verification certificate: the signer need not work. If it is our own,
+        the CA may even have expired: the roll-back to a CA whose key is no longer available must succeed.
 
         Raises:
             JitrError: It failed, and all changes of the attempt are undone.
         """
         ca = self._ca_certificate(properties)
+        acceptable = False
         try:
             check_ca_certificate(ca)
+            acceptable = True
             verification = verification_certificate(
                 properties.signer, ca, self._registry.registration_code, self._client
             )
         except JitrError:
-            own_id = self._own_registration(ca)
-            if own_id is None:
+            registered_id = self._registration(ca, of_any_owner=acceptable)
+            if registered_id is None:
                 raise
-            return self.take_over(own_id, ca, properties)
+            return self.take_over(registered_id, ca, properties)
         tags = {**properties.ca_tags, **Ownership(self._owner, UNREGISTERED).to_tags()}
         try:
             return self._registry.register(ca, verification, properties.mode, properties.state, tags)
@@ -167,12 +169,16 @@ class CaLifecycle:
             return read_ca_certificate(properties.signer, self._client)
         return load_ca_certificate(properties.ca_certificate_pem)
 
-    def _own_registration(self, ca: Certificate) -> CaCertificateId | None:
-        """The id of this resource's own registration of `ca`; None also if the call fails."""
+    def _registration(self, ca: Certificate, *, of_any_owner: bool) -> CaCertificateId | None:
+        """The id of the registration of `ca` by this resource or any owner; None also if a call fails."""
         with suppress(JitrError):
             found = self._registry.find(ca)
-            ownership = Ownership.from_tags(self._registry.tags(found.arn)) if found else None
-            if found and ownership and ownership.owner == self._owner:
+            if found is None:
+                return None
+            if of_any_owner:
+                return found.ca_id
+            ownership = Ownership.from_tags(self._registry.tags(found.arn))
+            if ownership and ownership.owner == self._owner:
                 return found.ca_id
         return None
 

@@ -7,6 +7,7 @@ import pytest
 from iot_jitr_runtime.ca_registration.ownership import AdoptionError
 from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaProperties, OnDelete, OnExisting
 from iot_jitr_runtime.ca_registration.registry import AlreadyRegisteredError
+from iot_jitr_runtime.ca_registration.signers import SecretSigner
 from iot_jitr_runtime.ownership import UnreadableOwnershipError
 from tests.support.ca_registry import CaAccount, EmulatedIot
 from tests.support.ca_resource import CA, DISABLED, NEXT_CA, OFF, ON, CaResource, sni_only
@@ -46,6 +47,26 @@ def test_the_deletion_of_an_adopted_ca_restores_its_former_state(
 
     assert iot.state(ca_id) == former
     assert iot.tags_of(ca_id) == {"owner": "factory"}
+
+
+def test_adoption_needs_no_signer_that_works(resource: CaResource, iot: EmulatedIot) -> None:
+    ca_id = registered(iot, certificateMode="DEFAULT")
+
+    assert resource.create(CaProperties(CA.pem, SecretSigner("deleted"))) == ca_id
+
+    assert iot.state(ca_id) == ON
+
+
+def test_adoption_is_refused_for_its_own_reason_if_the_signer_does_not_work_either(
+    resource: CaResource, iot: EmulatedIot
+) -> None:
+    registered(iot, certificateMode="DEFAULT")
+    before = iot.snapshot()
+
+    with pytest.raises(AdoptionError, match="on_existing"):
+        resource.create(CaProperties(CA.pem, SecretSigner("deleted"), on_existing=OnExisting.FAIL))
+
+    assert iot.snapshot() == before
 
 
 def test_the_first_former_state_is_restored_after_a_retention(resource: CaResource, iot: EmulatedIot) -> None:
