@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 
+from iot_jitr_cli.console import WrongUseError
 from iot_jitr_cli.policy.evaluation import Session
 from iot_jitr_cli.policy.reach import Device, Evaluation, own_client_id, reach
 from iot_jitr_policy.document import PolicyDocument, PolicySyntaxError
@@ -12,7 +13,7 @@ from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.outcomes import RefusedError
 from iot_jitr_runtime.policy import PLACEHOLDER, Placeholder, PolicyKind
 from iot_jitr_runtime.policy.attachment import filled
-from iot_jitr_runtime.policy.common_name import check_common_name
+from iot_jitr_runtime.policy.common_name import LONGEST, check_common_name
 
 EXAMPLE = "sensor-7"
 """The common name of the example device, used if no certificate is given."""
@@ -58,6 +59,9 @@ def check_policy(text: str, certificate: Certificate | None, thing_name: str | N
         text: The template. With placeholders, it is a template of per-device policies.
         certificate: The device's certificate; None: an example device is used.
         thing_name: Name of the device's thing; None if devices have no things.
+
+    Raises:
+        WrongUseError: The certificate's common name is empty, and the policy does not need it.
     """
     try:
         document = PolicyDocument.parse(text)
@@ -80,8 +84,13 @@ def _device(document: PolicyDocument, certificate: Certificate | None, thing_nam
         return Session(EXAMPLE, EXAMPLE, thing_name, EXAMPLE_SERIAL_NUMBER)
     if document.needs_common_name:
         check_common_name(certificate)
-    names = certificate.common_names
-    return Session.of(certificate, names[0] if names else certificate.serial_number, thing_name)
+    name = next(iter(certificate.common_names), certificate.serial_number)
+    if not name:
+        raise WrongUseError(
+            "--as: the common name of the certificate is empty, so the device has no client id; expected 1 "
+            f"to {LONGEST} characters, or a certificate without a common name"
+        )
+    return Session.of(certificate, name, thing_name)
 
 
 def _neighbour(device: Session) -> Session:

@@ -206,6 +206,23 @@ def test_a_certificate_that_would_be_refused_is_reported_with_the_reason(tmp_pat
     assert "'/'" in result.out
 
 
+def test_an_empty_common_name_is_refused_or_is_wrong_use_where_the_policy_does_not_need_it(
+    tmp_path: Path,
+) -> None:
+    certificate = certificate_file(tmp_path, device_certificate(""))
+
+    needed = run(written(tmp_path, statement("iot:Publish", f"topic/{CN}/*")), "--as", certificate)
+    unused = run(
+        written(tmp_path, statement("iot:Publish", "topic/{{serial_number}}/*")), "--as", certificate
+    )
+
+    assert needed.exit_code == 1
+    assert "would be refused: the common name has 0 characters" in needed.out
+    assert unused.exit_code == 2
+    assert unused.err.startswith("error: --as: the common name of the certificate is empty")
+    assert unused.err.count("\n") == 1
+
+
 def test_text_that_is_not_a_policy_is_reported_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "policy.json"
     path.write_text('{"Version": "2012-10-17",\n "Statement": [\n}')
