@@ -14,6 +14,7 @@ from botocore import exceptions
 from botocore.config import Config
 
 from iot_jitr_cli.console import CliError
+from iot_jitr_runtime.aws_errors import DENIED
 
 CONFIG = Config(
     connect_timeout=5,
@@ -92,7 +93,6 @@ def explain(error: BaseException) -> str | None:
 
 
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}
-_DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized"}
 
 
 def _service_error(error: exceptions.ClientError) -> str:
@@ -101,6 +101,6 @@ def _service_error(error: exceptions.ClientError) -> str:
     what = f"AWS refused {error.operation_name}: {code}: {text}"
     if code in _EXPIRED:
         return f"{what} (log in again, or check AWS_PROFILE and AWS_ENDPOINT_URL)"
-    if code in _DENIED:
+    if code in DENIED:
         return f"{what} (the caller's identity lacks a permission)"
     return what

@@ -8,6 +8,8 @@ import moto.core  # noqa: F401 - has to be imported before a session is made, or
 from botocore.config import Config
 
 REGION = "eu-central-1"
+CALLER = {"AWS_REGION": REGION, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+"""The environment of somebody who calls `jitr` for such an account."""
 
 
 @cache

@@ -23,7 +23,9 @@ class CommandResult:
         return json.loads(self.out)
 
 
-def run_jitr(*arguments: object, variables: dict[str, str] | None = None) -> CommandResult:
-    """Run `jitr` with these arguments, and these environment variables besides."""
-    result = CliRunner().invoke(jitr, [str(argument) for argument in arguments], env=variables)
+def run_jitr(
+    *arguments: object, variables: dict[str, str] | None = None, answer: str | None = None
+) -> CommandResult:
+    """Run `jitr` with these arguments, these environment variables besides, and `answer` as its input."""
+    result = CliRunner().invoke(jitr, [str(argument) for argument in arguments], env=variables, input=answer)
     return CommandResult(result.exit_code, result.stdout, result.stderr)

@@ -3,20 +3,19 @@
 import json
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 from iot_jitr_cli import redrive as redrive_module
 from iot_jitr_cli.deployment import Deployment
-from iot_jitr_cli.main import jitr
 from iot_jitr_cli.redrive import redrive_dead_letters, redrive_pending
 from iot_jitr_runtime.reconciler.listing import CertificateSummary
 from iot_jitr_runtime.reconciler.requeue import ActivationQueue
 from iot_jitr_runtime.stack_outputs import Output
 from tests.support.account import REGION, Account, account
+from tests.support.aws_clients import CALLER
 from tests.support.certificate_list import FakeList
+from tests.support.command_line import CommandResult, run_jitr
 
 
 @pytest.fixture
@@ -109,37 +108,33 @@ def deployed(aws: Account, monkeypatch: pytest.MonkeyPatch) -> Account:
         "FactoryCaCertificateId": aws.ca_id,
     }
     monkeypatch.setattr(redrive_module, "find_deployment", lambda *_: Deployment("iot-jitr", REGION, outputs))
-    for name, value in {"REGION": REGION, "ACCESS_KEY_ID": "test", "SECRET_ACCESS_KEY": "test"}.items():
-        monkeypatch.setenv(f"AWS_{name}", value)
     return aws
 
 
-def run(*arguments: str) -> Any:
-    return CliRunner().invoke(jitr, ["redrive", *arguments])
+def run(*arguments: object) -> CommandResult:
+    return run_jitr("redrive", *arguments, variables=CALLER)
 
 
 def test_the_command_prints_what_it_queued(deployed: Account) -> None:
     dead_letter(deployed, "message")
     deployed.pending()
 
-    result = run("--pending-minutes", "0")
+    result = run("--pending-minutes", 0)
 
-    assert result.exit_code == 0, result.output
-    assert "queued again: 1 dead letters, 1 pending certificates" in result.output
+    assert result.exit_code == 0, result.err
+    assert "queued again: 1 dead letters, 1 pending certificates" in result.out
 
 
 def test_the_command_prints_json(deployed: Account) -> None:
     deployed.pending()
 
-    result = run("--pending-minutes", "0", "--json")
+    result = run("--pending-minutes", 0, "--json")
 
-    assert json.loads(result.stdout) == {"dead_letters": 0, "pending": 1, "certificates_seen": 1}
-    assert result.stderr == ""
+    assert result.json == {"dead_letters": 0, "pending": 1, "certificates_seen": 1}
+    assert result.err == ""
 
 
 def test_young_certificates_are_not_queued(deployed: Account) -> None:
     deployed.pending()
 
-    result = run("--json")
-
-    assert json.loads(result.stdout)["pending"] == 0
+    assert run("--json").json["pending"] == 0

@@ -28,14 +28,6 @@ def test_text_around_the_certificates_does_not_matter() -> None:
     assert len(parse_chain(data).certificates) == 2
 
 
-def test_the_device_is_found_at_any_position() -> None:
-    chain = parse_chain((CA.pem + DEVICE.pem).encode())
-
-    assert chain.device.der == DEVICE.der
-    assert chain.ca is not None
-    assert chain.ca.der == CA.der
-
-
 def test_of_several_devices_the_one_of_the_key_is_chosen() -> None:
     other = device("sensor-2")
     data = (other.certificate.pem + DEVICE.pem).encode()
@@ -52,18 +44,6 @@ def test_of_several_cas_the_one_that_signed_is_chosen() -> None:
 
     assert chain.ca is not None
     assert chain.ca.der == CA.der
-
-
-def test_a_ca_certificate_alone_is_read_as_the_device_certificate() -> None:
-    chain = parse_chain(CA.pem.encode())
-
-    assert chain.device.der == CA.der
-    assert chain.ca is None
-
-
-def test_a_private_key_in_the_file_is_reported() -> None:
-    assert parse_chain(DEVICE.pem.encode() + key_pem(device().key)).holds_private_key
-    assert not parse_chain(DEVICE.pem.encode()).holds_private_key
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,17 @@
 """`jitr crl check`: the deployed engine on the command line."""
 
-import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from iot_jitr_cli.main import jitr
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_cli.pki.extensions import Extension, crl_distribution_points
 from iot_jitr_runtime.certificates import Certificate
+from tests.support.command_line import CommandResult, run_jitr
 from tests.support.crls import (
     BROKEN_POINTS,
     HOLD,
@@ -51,15 +49,13 @@ class Files:
     def crl(self, *entries: Entry, name: str = "ca.crl", **values: Any) -> Path:
         return self.file(name, make_crl(CA, CrlSpec(entries=entries, **values)))
 
-    def check(self, *crls: Path, more: tuple[str, ...] = ()) -> Result:
-        options = [option for crl in crls for option in ("--crl", str(crl))]
-        return CliRunner().invoke(
-            jitr, ["crl", "check", str(self.device), "--ca", str(self.ca), *options, *more]
-        )
+    def check(self, *crls: Path, more: tuple[str, ...] = ()) -> CommandResult:
+        options = [option for crl in crls for option in ("--crl", crl)]
+        return run_jitr("crl", "check", self.device, "--ca", self.ca, *options, *more)
 
     def report(self, *crls: Path) -> tuple[int, dict[str, Any]]:
         result = self.check(*crls, more=("--json",))
-        return result.exit_code, json.loads(result.stdout)
+        return result.exit_code, result.json
 
 
 @pytest.fixture
@@ -74,11 +70,7 @@ LISTED = "revoked: serial abc is on CRL number 1 with reason"
     ("entry", "code", "first_line"),
     [
         (Entry(1), 0, "good: serial abc is on no CRL that covers it"),
-        (
-            Entry(SERIAL, KEY_COMPROMISE),
-            1,
-            f"{LISTED} keyCompromise",
-        ),
+        (Entry(SERIAL, KEY_COMPROMISE), 1, f"{LISTED} keyCompromise"),
         (Entry(SERIAL, HOLD), 1, f"{LISTED} certificateHold"),
     ],
 )
@@ -91,7 +83,7 @@ def test_the_status_of_a_certificate_is_shown_with_its_reason(
     result = files.check(crl)
 
     assert result.exit_code == code
-    assert result.stdout.splitlines() == [first_line, f"  {crl}: in force"]
+    assert result.out.splitlines() == [first_line, f"  {crl}: in force"]
 
 
 def test_an_unusable_crl_leaves_the_status_undetermined_for_a_named_reason(files: Files) -> None:
@@ -172,7 +164,7 @@ def test_a_certificate_that_cannot_be_on_these_crls_is_wrong_use(
     result = files.check(files.crl(extensions=[idp(ONE)]))
 
     assert result.exit_code == 2
-    assert message in result.stderr
+    assert message in result.err
 
 
 @pytest.mark.parametrize("content", [b"", b"<html></html>", bytes(1_000_000)])

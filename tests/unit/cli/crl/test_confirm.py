@@ -1,22 +1,21 @@
 """`jitr crl confirm`: an operator confirms a mass revocation after a check."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
 from iot_jitr_cli.deployment import Deployment
-from iot_jitr_cli.main import jitr
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.revocation.store import key
 from iot_jitr_runtime.stack_outputs import Output
 from iot_jitr_runtime.sweep.state import IndexRef, SweepState
 from iot_jitr_runtime.sweep.targets import MassRevocationLimit
 from tests.support.account import REGION, Account, account
+from tests.support.aws_clients import CALLER
 from tests.support.buckets import s3_client
+from tests.support.command_line import CommandResult, run_jitr
 from tests.support.crls import KEY_COMPROMISE
 from tests.support.sweep_harness import SETTLE, SweepHarness
 
@@ -39,12 +38,6 @@ def harness(shared: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     }
     deployment = Deployment("iot-jitr", REGION, outputs)
     monkeypatch.setattr("iot_jitr_cli.crl.command.find_deployment", lambda *_: deployment)
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_REGION": REGION,
-    }.items():
-        monkeypatch.setenv(name, value)
     return made
 
 
@@ -59,22 +52,19 @@ def listed(harness: SweepHarness) -> list[CertificateId]:
     return devices[:2]
 
 
-def confirm(*arguments: str, answer: str | None = None) -> Result:
-    return CliRunner().invoke(jitr, ["crl", "confirm", *arguments], input=answer)
+def confirm(*arguments: str, answer: str | None = None) -> CommandResult:
+    return run_jitr("crl", "confirm", *arguments, variables=CALLER, answer=answer)
 
 
 def report(*arguments: str) -> tuple[int, Any]:
     result = confirm(*arguments, "--json")
-    return result.exit_code, json.loads(result.stdout)
+    return result.exit_code, result.json
 
 
 def test_without_a_tripped_limit_there_is_nothing_to_confirm(harness: SweepHarness) -> None:
     harness.activate_devices()
 
-    assert (confirm("Factory").exit_code, confirm("Factory").stdout) == (
-        1,
-        "no CRL of CA Factory waits for a person\n",
-    )
+    assert confirm("Factory") == CommandResult(1, "no CRL of CA Factory waits for a person\n", "")
     assert report("Factory") == (1, {"tripped": None})
 
 
@@ -103,13 +93,13 @@ def test_only_the_answer_yes_confirms_the_revocation(  # noqa: PLR0917  the colu
     result = confirm("Factory", *options, answer=answer)
 
     assert result.exit_code == exit_code
-    assert shown in result.output
+    assert shown in result.out + result.err
     harness.sweep(limit=LIMIT)
     assert {harness.status(device) for device in listed} == {status}
 
 
 def test_the_dry_run_names_the_devices(harness: SweepHarness, listed: list[CertificateId]) -> None:
-    text = confirm("Factory", "--dry-run").stdout
+    text = confirm("Factory", "--dry-run").out
     code, found = report(harness.ca, "--dry-run")
 
     assert all(device in text for device in listed)
@@ -125,7 +115,7 @@ def test_a_ca_that_the_deployment_does_not_have_is_wrong_use(harness: SweepHarne
     result = confirm("Workshop")
 
     assert result.exit_code == 2
-    assert "has no CA 'Workshop'; it has: Factory" in result.stderr
+    assert "has no CA 'Workshop'; it has: Factory" in result.err
 
 
 def test_the_devices_of_a_first_index_are_named(harness: SweepHarness) -> None:
@@ -174,4 +164,4 @@ def test_a_tripped_index_that_is_deleted_is_reported(
     result = confirm("Factory", "--dry-run")
 
     assert result.exit_code == 3
-    assert "is not kept any more" in result.stderr
+    assert "is not kept any more" in result.err

@@ -1,45 +1,42 @@
 """`jitr pki crl`: the development CA's revocation list."""
 
-import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
-from iot_jitr_cli.main import jitr
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_cli.pki.keys import KeyKind
 from iot_jitr_runtime.revocation.crl import Crl
 from iot_jitr_runtime.revocation.entries import entries
 from iot_jitr_runtime.revocation.verification import check_time, verify
+from tests.support.command_line import CommandResult, run_jitr
 
 
 class CaFolder:
     """A folder with a CA in it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kind: KeyKind = KeyKind.EC_P256) -> None:
         self.folder = folder
-        self.ca = DevelopmentCa.create()
+        self.ca = DevelopmentCa.create(key=kind)
         self.ca.save(folder)
 
-    def crl(self, *options: str) -> Result:
-        return CliRunner().invoke(jitr, ["pki", "crl", str(self.folder), *options])
+    def crl(self, *options: object) -> CommandResult:
+        return run_jitr("pki", "crl", self.folder, *options)
 
-    def signed(self, *options: str, file: str = "ca.crl") -> Crl:
+    def signed(self, *options: object, file: str = "ca.crl") -> Crl:
         result = self.crl(*options)
-        assert result.exit_code == 0, result.output
+        assert result.exit_code == 0, result.err
         crl = Crl.load((self.folder / file).read_bytes())
         verify(crl, self.ca.certificate)
         check_time(crl, datetime.now(UTC))
         return crl
 
-    def refused(self, *options: str) -> str:
+    def refused(self, *options: object) -> str:
         result = self.crl(*options)
-        assert result.exit_code == 2, result.output
-        return result.stderr
+        assert result.exit_code == 2, result.out
+        return result.err
 
 
 @pytest.fixture
@@ -70,7 +67,7 @@ def test_a_certificate_is_revoked_by_its_file(ca_folder: CaFolder) -> None:
     identity = ca_folder.ca.issue(DeviceSpec("device", serial_number=77))
     files = identity.save(ca_folder.folder / "devices")
 
-    assert listed(ca_folder.signed("--revoke", str(files.certificate))) == {77: "unspecified"}
+    assert listed(ca_folder.signed("--revoke", files.certificate)) == {77: "unspecified"}
 
 
 def test_a_hold_can_be_released(ca_folder: CaFolder) -> None:
@@ -100,15 +97,8 @@ def test_entries_keep_their_revocation_date(ca_folder: CaFolder) -> None:
 
 
 def test_a_partition_has_its_own_file_and_distribution_point(ca_folder: CaFolder) -> None:
-    crl = ca_folder.signed(
-        "--partition",
-        "http://crl.example/1",
-        "--out",
-        str(ca_folder.folder / "1.crl"),
-        "--hours",
-        "1",
-        file="1.crl",
-    )
+    file = ca_folder.folder / "1.crl"
+    crl = ca_folder.signed("--partition", "http://crl.example/1", "--out", file, "--hours", 1, file="1.crl")
 
     assert crl.scope.points == {"http://crl.example/1"}
     assert crl.next_update - crl.this_update == timedelta(hours=1)
@@ -116,12 +106,7 @@ def test_a_partition_has_its_own_file_and_distribution_point(ca_folder: CaFolder
 
 
 def test_an_rsa_ca_signs_lists_as_well(tmp_path: Path) -> None:
-    ca_folder = CaFolder(tmp_path / "first")
-    ca_folder.ca = DevelopmentCa.create(key=KeyKind.RSA_2048)
-    ca_folder.folder = tmp_path / "rsa"
-    ca_folder.ca.save(ca_folder.folder)
-
-    assert ca_folder.signed("--revoke", "5").number == 1
+    assert CaFolder(tmp_path, KeyKind.RSA_2048).signed("--revoke", "5").number == 1
 
 
 @pytest.mark.parametrize("text", ["nothing", "-5", "0", ""])
@@ -132,7 +117,7 @@ def test_an_invalid_serial_number_is_refused(ca_folder: CaFolder, text: str) -> 
 def test_a_certificate_of_another_ca_is_refused(ca_folder: CaFolder, tmp_path: Path) -> None:
     foreign = DevelopmentCa.create().issue(DeviceSpec("foreign")).save(tmp_path / "foreign")
 
-    assert "is not of this CA" in ca_folder.refused("--revoke", str(foreign.certificate))
+    assert "is not of this CA" in ca_folder.refused("--revoke", foreign.certificate)
 
 
 def test_a_file_that_is_no_list_of_this_ca_is_never_overwritten(ca_folder: CaFolder) -> None:
@@ -144,6 +129,6 @@ def test_a_file_that_is_no_list_of_this_ca_is_never_overwritten(ca_folder: CaFol
 
 
 def test_the_result_is_available_as_json(ca_folder: CaFolder) -> None:
-    answer: dict[str, Any] = json.loads(ca_folder.crl("--revoke", "5", "--json").stdout)
+    answer = ca_folder.crl("--revoke", "5", "--json").json
 
     assert answer == {"crl": str(ca_folder.folder / "ca.crl"), "number": 1, "entries": 1}
