@@ -62,6 +62,12 @@ def _blocks_of(page: Path) -> Iterator[Block]:
         yield Block(page, text.count("\n", 0, match.start()) + 1, match[2], dedent(match[3]))
 
 
+def is_part_of(block: str, program: str) -> bool:
+    """Whether the lines of a block are successive lines of a program; their indentation may differ."""
+    part, whole = ([line.strip() for line in text.splitlines()] for text in (block, program))
+    return any(whole[start : start + len(part)] == part for start in range(len(whole)))
+
+
 def prose(page: Path) -> str:
     """The page without its blocks of code."""
     return _FENCE.sub("", text_of(page))

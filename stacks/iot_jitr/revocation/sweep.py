@@ -112,9 +112,10 @@ class SweepFunction(Construct):
         try:
             return devices.profile.client_id
         except UnknownClientIdError as unknown:
-            cdk.Annotations.of(self).add_info(
+            cdk.Annotations.of(self).add_info_v2(
+                "iot-jitr:sessions-left-to-aws-iot",
                 f"Revocation: the sessions of revoked devices are left to AWS IoT, which ends them within "
-                f"minutes: {unknown}"
+                f"minutes: {unknown}",
             )
             return None
 

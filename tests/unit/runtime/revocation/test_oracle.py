@@ -19,7 +19,6 @@ from iot_jitr_runtime.revocation.index import Index
 from iot_jitr_runtime.revocation.model import RevocationReason
 from iot_jitr_runtime.revocation.scope import Scope
 from tests.support import pkix_validators
-from tests.support.pages import ROOT
 from tests.support.pkix_cases import Case
 from tests.support.pkix_disagreements import CERTIFICATES, CRLS, Disagreement, Engine
 from tests.support.pkix_validators import GOOD, UNDETERMINED, Verdict, by_pyhanko, by_the_engine
@@ -101,12 +100,3 @@ def test_the_test_detects_a_wrong_engine(wrong: str, tmp_path: Path, monkeypatch
     monkeypatch.setattr(*WRONG_ENGINES[wrong])
 
     assert next(disagreements(range(20 * CHUNK), tmp_path), None) is not None
-
-
-def test_the_tables_are_in_the_documentation() -> None:
-    page = (ROOT / "docs" / "testing.md").read_text()
-
-    for table in (CERTIFICATES, CRLS):
-        for each in table:
-            odd = ", ".join(sorted(name.partition(": ")[2] or name for name in each.odd))
-            assert f"| {odd} | {each.engine} | {each.why} |" in page
