@@ -38,7 +38,17 @@ from iot_jitr_runtime.outcomes import RefusedError
 from iot_jitr_runtime.policy import PolicyKind
 from tests.support.ca_certificates import FACTORY, WORKSHOP
 from tests.support.outcome_schema import SCHEMA
-from tests.support.pages import ROOT, Block, blocks, commands, inline_code, is_part_of, name_of, pages, text_of
+from tests.support.pages import (
+    ROOT,
+    Block,
+    blocks,
+    commands,
+    inline_code,
+    is_part_of,
+    name_of,
+    pages,
+    text_of,
+)
 from tests.support.scenarios import KEY
 from tests.support.stacks import FACTORY_CA, app_without_bundling, warnings
 

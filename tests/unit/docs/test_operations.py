@@ -8,17 +8,12 @@ import pytest
 from iot_jitr.observability import AlarmName
 from iot_jitr.observability.queries import FAILURES_OF_AWS_IOT, QUERIES
 from iot_jitr_cli.doctor.causes import Cause
+from tests.support.pages import anchors
 
 DOCS = Path(__file__).parents[3] / "docs"
 TROUBLESHOOTING = (DOCS / "troubleshooting.md").read_text()
 RUNBOOK = (DOCS / "runbook.md").read_text()
 SECTIONS = {alarm.section for alarm in AlarmName}
-
-
-def anchors(page: str) -> set[str]:
-    """The anchors that a Markdown page's headings get."""
-    headings = re.findall(r"^#+ (.+)$", page, flags=re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def sections() -> dict[str, str]:
@@ -51,7 +46,7 @@ def test_every_cause_is_reproduced_on_the_local_cloud() -> None:
 
 @pytest.mark.parametrize("section", sorted(SECTIONS))
 def test_every_alarm_has_its_section_in_the_runbook(section: str) -> None:
-    assert section in anchors(RUNBOOK)
+    assert section in anchors(DOCS / "runbook.md")
 
 
 def test_each_alarms_section_says_when_it_is_active() -> None:
@@ -64,11 +59,3 @@ def test_saved_queries_are_called_by_their_titles() -> None:
 
     assert called
     assert set(called) <= titles
-
-
-@pytest.mark.parametrize("page", ["troubleshooting.md", "runbook.md"])
-def test_links_inside_the_page_resolve(page: str) -> None:
-    text = (DOCS / page).read_text()
-
-    for target in re.findall(r"\]\(#([\w-]+)\)", text):
-        assert target in anchors(text)
