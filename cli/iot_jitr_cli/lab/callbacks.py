@@ -16,6 +16,12 @@ from ssl import DER_cert_to_PEM_cert
 from typing import Any
 from uuid import uuid4
 
+from ministack.core.responses import (  # type: ignore[import-untyped]
+    _request_account_id,
+    _request_region,
+)
+from ministack.services import iot, lambda_svc  # type: ignore[import-untyped]
+
 _PROTOCOLS = {"SECURE_MQTT", "HTTPS"}
 """The protocols for which a domain configuration with authentication type AWS_X509 has a callback."""
 _logger = logging.getLogger(__name__)
@@ -26,8 +32,6 @@ def account_endpoint(server_name: str | None) -> str | None:
 
     MiniStack finds no account by the name of an AWS-managed domain configuration.
     """
-    from ministack.services import iot  # type: ignore[import-untyped]  # noqa: PLC0415  the extra `lab`
-
     found = _configuration(server_name)
     if found is None:
         return server_name
@@ -68,8 +72,6 @@ async def admits(server_name: str | None, chain: Sequence[bytes]) -> bool:
 
 def _configuration(server_name: str | None) -> tuple[str, str, dict[str, Any]] | None:
     """Return account, region and record of the domain configuration with this name."""
-    from ministack.services import iot  # noqa: PLC0415
-
     if not server_name:
         return None
     wanted = server_name.lower().rstrip(".")
@@ -82,12 +84,6 @@ def _configuration(server_name: str | None) -> tuple[str, str, dict[str, Any]] |
 
 async def _invoke(account: str, region: str, function: str, source: str, event: dict[str, Any]) -> Any:
     """Invoke a function if its policy allows AWS IoT to invoke it; return its result or the error."""
-    from ministack.core.responses import (  # type: ignore[import-untyped]  # noqa: PLC0415
-        _request_account_id,
-        _request_region,
-    )
-    from ministack.services import iot, lambda_svc  # noqa: PLC0415
-
     _request_account_id.set(account)
     _request_region.set(region)
     record = iot._provisioning_hook_function(function, source)  # noqa: SLF001

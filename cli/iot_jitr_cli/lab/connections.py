@@ -9,10 +9,18 @@ these two calls, and passes all others to MiniStack's. `docs/testing.md` lists t
 """
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from types import ModuleType
+from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
+
+from ministack.core import iam_actions  # type: ignore[import-untyped]
+from ministack.core.responses import (  # type: ignore[import-untyped]
+    error_response_json,
+    get_account_id,
+    get_region,
+    json_response,
+)
+from ministack.services import iot  # type: ignore[import-untyped]
 
 _ACTIONS = {"DELETE": "iot:DeleteConnection", "GET": "iot:GetConnection"}
 _PATH = "/connections/"
@@ -22,16 +30,15 @@ _CLIENT_ID_LENGTH = 128
 _REASON = "API_INITIATED_DISCONNECT"
 """A value of `DisconnectReasonValue` in the service model of AWS IoT."""
 
-Handler = Callable[..., Awaitable[tuple[Any, ...]]]
+Key = tuple[str, str, str]
+"""Account, region and client id: MiniStack's key of a session."""
 
 
 def install() -> None:
     """Add the two calls to the MiniStack of this process."""
-    from ministack import app  # type: ignore[import-untyped]  # noqa: PLC0415  the extra `lab`
-    from ministack.core import iam_actions  # type: ignore[import-untyped]  # noqa: PLC0415
+    from ministack import app  # type: ignore[import-untyped]  # noqa: PLC0415  starts logging when imported
 
     own_handler, own_action = app.SERVICE_HANDLERS["iot-data"], iam_actions.extract_iam_action
-    connections = _Connections(app, own_handler)
 
     def action(service: str, method: str, path: str, *rest: Any) -> str | None:
         # MiniStack would authorise both against `*`. Without an action it only authenticates the caller;
@@ -41,33 +48,14 @@ def install() -> None:
         found: str | None = own_action(service, method, path, *rest)
         return found
 
-    iam_actions.extract_iam_action = action
-    app.SERVICE_HANDLERS["iot-data"] = connections.handle
-
-
-def _is_connection(method: str, path: str) -> bool:
-    return method in _ACTIONS and path.startswith(_PATH)
-
-
-class _Connections:
-    """Answers the two calls, with the interface of MiniStack's handlers."""
-
-    def __init__(self, app: ModuleType, own_handler: Handler) -> None:
-        from ministack.core import responses  # noqa: PLC0415
-        from ministack.services import iot  # type: ignore[import-untyped]  # noqa: PLC0415
-
-        self._app, self._responses, self._iot = app, responses, iot
-        self._own_handler = own_handler
-
     async def handle(
-        self, method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
-    ) -> tuple[Any, ...]:
-        """Answer one call of the data plane."""
+        method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
+    ) -> Any:
         if not _is_connection(method, path):
-            return await self._own_handler(method, path, headers, body, query)
+            return await own_handler(method, path, headers, body, query)
         client_id = path.removeprefix(_PATH)
-        account, region = self._responses.get_account_id(), self._responses.get_region()
-        denied: tuple[Any, ...] | None = self._app._enforce_data_plane(  # noqa: SLF001
+        account, region = get_account_id(), get_region()
+        denied = app._enforce_data_plane(  # noqa: SLF001
             "iot-data",
             _ACTIONS[method],
             headers,
@@ -75,66 +63,72 @@ class _Connections:
             str(uuid4()),
             resource_arn=f"arn:aws:iot:{region}:{account}:client/{client_id}",
         )
-        if denied:
-            return denied
-        if not 1 <= len(client_id) <= _CLIENT_ID_LENGTH or client_id.startswith("$"):
-            return self._error("InvalidRequestException", "the client id is invalid", 400)
-        key = (account, region, client_id)
-        if method == "GET":
-            answer = self._describe(key)
-            return self._responses.json_response(answer) if answer else self._not_found()
-        if not await self._delete(key, query):
-            return self._not_found()
+        return denied or await _answer(method, (account, region, client_id), query)
+
+    iam_actions.extract_iam_action = action
+    app.SERVICE_HANDLERS["iot-data"] = handle
+
+
+def _is_connection(method: str, path: str) -> bool:
+    return method in _ACTIONS and path.startswith(_PATH)
+
+
+async def _answer(method: str, key: Key, query: Mapping[str, Any]) -> Any:
+    """Answer an authorised call: status, headers and body, as MiniStack's handlers return them."""
+    client_id = key[2]
+    if not 1 <= len(client_id) <= _CLIENT_ID_LENGTH or client_id.startswith("$"):
+        return error_response_json("InvalidRequestException", "the client id is invalid", 400)
+    if method == "GET" and (found := _describe(key)):
+        return json_response(found)
+    if method == "DELETE" and await _delete(key, query):
         return 200, {"Content-Type": "application/json"}, b""
+    return error_response_json("ResourceNotFoundException", "there is no such connection", 404)
 
-    def _describe(self, key: tuple[str, str, str]) -> dict[str, Any] | None:
-        """Return the response of `GetConnection`; None: no recent connection and no persistent session."""
-        session = self._iot._connected_clients.get(key)  # noqa: SLF001
-        last = self._iot._connectivity.get(key, {})  # noqa: SLF001
-        if session is not None:
-            answer = {
-                "clientId": key[2],
-                "connected": True,
-                "connectedSince": last["timestamp"],
-                "cleanSession": not session._persist_session,  # noqa: SLF001
-                "sessionExpiry": session._session_expiry_interval,  # noqa: SLF001
-                "thingName": session._policy_context.get("iot:connection.thing.thingname"),  # noqa: SLF001
-            }
-            return {name: value for name, value in answer.items() if value is not None}
-        if last and time.time() * 1000 - last["timestamp"] <= _KEPT:
-            return {
-                "clientId": key[2],
-                "connected": False,
-                "disconnectedSince": last["timestamp"],
-                "disconnectReason": last["disconnectReason"],
-            }
-        return {"clientId": key[2], "connected": False} if self._has_persistent_session(key) else None
 
-    async def _delete(self, key: tuple[str, str, str], query: Mapping[str, Any]) -> bool:
-        """Close the connection; return whether there was a connection or a persistent session."""
-        session = self._iot._connected_clients.get(key)  # noqa: SLF001
-        if session is None and not self._has_persistent_session(key):
-            return False
-        if session is not None:
-            session._forced_disconnect_reason = _REASON  # noqa: SLF001
-            if _is_true(query, "preventWillMessage"):
-                session._will_topic = None  # noqa: SLF001
-            # This closes the socket of a TLS connection, or of a WebSocket.
-            await session._send({"type": "websocket.close", "code": 1000})  # noqa: SLF001
-            await session.cleanup()
-        if _is_true(query, "cleanSession"):
-            self._iot._persistent_sessions.pop(key, None)  # noqa: SLF001
-        return True
+def _describe(key: Key) -> dict[str, Any] | None:
+    """Return the response of `GetConnection`; None: no recent connection and no persistent session."""
+    session = iot._connected_clients.get(key)  # noqa: SLF001
+    last = iot._connectivity.get(key, {})  # noqa: SLF001
+    if session is not None:
+        answer = {
+            "clientId": key[2],
+            "connected": True,
+            "connectedSince": last["timestamp"],
+            "cleanSession": not session._persist_session,  # noqa: SLF001
+            "sessionExpiry": session._session_expiry_interval,  # noqa: SLF001
+            "thingName": session._policy_context.get("iot:connection.thing.thingname"),  # noqa: SLF001
+        }
+        return {name: value for name, value in answer.items() if value is not None}
+    if last and time.time() * 1000 - last["timestamp"] <= _KEPT:
+        return {
+            "clientId": key[2],
+            "connected": False,
+            "disconnectedSince": last["timestamp"],
+            "disconnectReason": last["disconnectReason"],
+        }
+    return {"clientId": key[2], "connected": False} if _has_persistent_session(key) else None
 
-    def _has_persistent_session(self, key: tuple[str, str, str]) -> bool:
-        session = self._iot._persistent_sessions.get(key)  # noqa: SLF001
-        return session is not None and not self._iot._is_session_expired(session)  # noqa: SLF001
 
-    def _not_found(self) -> tuple[Any, ...]:
-        return self._error("ResourceNotFoundException", "there is no such connection", 404)
+async def _delete(key: Key, query: Mapping[str, Any]) -> bool:
+    """Close the connection; return whether there was a connection or a persistent session."""
+    session = iot._connected_clients.get(key)  # noqa: SLF001
+    if session is None and not _has_persistent_session(key):
+        return False
+    if session is not None:
+        session._forced_disconnect_reason = _REASON  # noqa: SLF001
+        if _is_true(query, "preventWillMessage"):
+            session._will_topic = None  # noqa: SLF001
+        # This closes the socket of a TLS connection, or of a WebSocket.
+        await session._send({"type": "websocket.close", "code": 1000})  # noqa: SLF001
+        await session.cleanup()
+    if _is_true(query, "cleanSession"):
+        iot._persistent_sessions.pop(key, None)  # noqa: SLF001
+    return True
 
-    def _error(self, code: str, message: str, status: int) -> tuple[Any, ...]:
-        return self._responses.error_response_json(code, message, status)  # type: ignore[no-any-return]
+
+def _has_persistent_session(key: Key) -> bool:
+    session = iot._persistent_sessions.get(key)  # noqa: SLF001
+    return session is not None and not iot._is_session_expired(session)  # noqa: SLF001
 
 
 def _is_true(query: Mapping[str, Any], name: str) -> bool:

@@ -25,19 +25,18 @@ import ssl
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
 
 from iot_jitr_cli.lab import callbacks, connections
 from iot_jitr_cli.lab.environment import LOOPBACK
 from iot_jitr_cli.lab.process import ProcessIdentity
 from iot_jitr_cli.lab.requests import AsgiApp, recorded
-
-if TYPE_CHECKING:
-    from hypercorn.config import Config
 
 _KEEP_ALIVE = 75
 """Seconds for which an idle HTTP connection stays open, as in MiniStack's own command."""
@@ -136,7 +135,6 @@ def _is_issuer(ca: x509.Certificate, leaf: x509.Certificate) -> bool:
 
 def run(gateway_fd: str, mqtt_fd: str, request_log: str, *owner: str) -> None:
     """Serve MiniStack with the arguments of the command line, until SIGTERM or the end of the owner."""
-    from hypercorn.config import Config  # noqa: PLC0415  the extra `lab`, needed only in the child
     from ministack.app import app  # type: ignore[import-untyped]  # noqa: PLC0415  starts logging when imported
 
     connections.install()
@@ -153,9 +151,7 @@ def run(gateway_fd: str, mqtt_fd: str, request_log: str, *owner: str) -> None:
         runner.run(_serve(recorded(app, log), config, identity))
 
 
-async def _serve(app: AsgiApp, config: "Config", owner: ProcessIdentity | None) -> None:
-    from hypercorn.asyncio import serve  # noqa: PLC0415
-
+async def _serve(app: AsgiApp, config: Config, owner: ProcessIdentity | None) -> None:
     serving = asyncio.create_task(serve(app, config))
     while not serving.done():
         await asyncio.wait({serving}, timeout=_OWNER_INTERVAL)
