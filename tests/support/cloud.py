@@ -195,11 +195,7 @@ class Cloud:
         return self._wait_for_row(certificate_id, lambda row: row.reason is reason)
 
     def _wait_for_row(self, certificate_id: str, wanted: Callable[[Row], bool]) -> Row:
-        def reached() -> Row | None:
-            row = self.row(certificate_id)
-            return row if row is not None and wanted(row) else None
-
-        row = self.pipeline.wait_until(reached)
+        row = self.pipeline.wait_for_row(CertificateId(certificate_id), wanted)
         assert row is not None, self.row(certificate_id)
         return row
 

@@ -95,9 +95,7 @@ class Harness:
         )
         self.report = Report("stack", REGION, self.device.certificate_id, "jitr-verify-1", datetime.now(UTC))
         self.cleanup = Cleanup(self.pipeline, self.device, self.report.left_behind)
-        self.verification = Verification(
-            self.pipeline, self.device, self.cleanup, self.report, clock=self.watch
-        )
+        self.verification = Verification(self.pipeline, self.device, self.cleanup, self.report)
 
     def run(self, *ids: str) -> dict[str, StepResult]:
         """Run the steps, all or those that are named, and the clean-up."""
@@ -155,9 +153,8 @@ class EmulatedDevice(ThrowAwayDevice):
     answers: list[AttemptResult | None] = field(default_factory=list)
     """What the broker answers first; None: as it should."""
 
-    def stay_connected(self, timeout: float) -> Any:
+    def stay_connected(self) -> Any:
         """A session while the certificate is ACTIVE, and also later if the sweep closes no sessions."""
-        del timeout
         return self.harness.opens
 
     def try_once(

@@ -1,8 +1,9 @@
 """One attempt: TCP, TLS, CONNECT, subscribe, publish one message, receive it, disconnect; or TLS alone."""
 
+import secrets
 import socket
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from paho.mqtt.client import Client
@@ -36,6 +37,10 @@ _AWAITED = {
 """The packet that completes each step."""
 
 
+def _random_message() -> bytes:
+    return f'{{"hello": "{secrets.token_hex(8)}"}}'.encode()
+
+
 @dataclass(frozen=True)
 class Exchange:
     """The MQTT exchange after the connect: subscribe, publish one message, receive it."""
@@ -43,9 +48,10 @@ class Exchange:
     client_id: str
     topic: str
     """The topic that the device subscribes to and publishes to."""
-    payload: bytes
     publish_to: str | None = None
     """Another topic to publish to. If it is set, the device does not receive its message."""
+    payload: bytes = field(default_factory=_random_message)
+    """The message; a message of an earlier attempt does not match it."""
 
 
 class Attempt:

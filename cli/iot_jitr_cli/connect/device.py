@@ -1,6 +1,5 @@
 """One device: connect, be refused, wait, connect again, publish; each step is reported."""
 
-import secrets
 import threading
 import time
 from dataclasses import dataclass, field
@@ -37,7 +36,7 @@ class Device:
     """A device, its endpoint, and the time limit of its attempts to connect.
 
     Raises:
-        WrongUseError: No message can be published to the topic (MQTT 3.1.1 section 4.7.1).
+        WrongUseError: No message can be published to the topic.
     """
 
     credentials: "Credentials"
@@ -50,10 +49,17 @@ class Device:
     backoff: Backoff = field(default_factory=Backoff)
 
     def __post_init__(self) -> None:
-        if not self.topic or any(wildcard in self.topic for wildcard in "+#"):
-            raise WrongUseError(
-                f"topic '{self.topic}': expected one topic to publish to, without '+' and '#'"
-            )
+        check_topic(self.topic)
+
+
+def check_topic(topic: str) -> None:
+    """Check that a message can be published to a topic (MQTT 3.1.1 section 4.7.1).
+
+    Raises:
+        WrongUseError: It has a wildcard, or is empty.
+    """
+    if not topic or any(wildcard in topic for wildcard in "+#"):
+        raise WrongUseError(f"topic '{topic}': expected one topic to publish to, without '+' and '#'")
 
 
 def connect(
@@ -119,9 +125,7 @@ class _Connecting:
     def _try_once(self) -> "Failure | None":
         device = self._device
         self._record(Step.CONNECTING, f"{device.client_id} to {device.endpoint}")
-        # The payload is random, so that a message of an earlier attempt does not match.
-        payload = f'{{"hello": "{secrets.token_hex(8)}"}}'.encode()
-        exchange = Exchange(device.client_id, device.topic.replace("{client_id}", device.client_id), payload)
+        exchange = Exchange(device.client_id, device.topic.replace("{client_id}", device.client_id))
         attempt = Attempt(exchange, self._context, self._record, self._clock)
         return attempt.run(device.endpoint, max(LAST_ATTEMPT_TIMEOUT, min(ATTEMPT_TIMEOUT, self._time_left)))
 

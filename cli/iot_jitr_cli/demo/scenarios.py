@@ -100,14 +100,10 @@ class Scenarios:
 
     def _refuse_listed(self, device: ConnectingDevice, refused: RefusedDevice) -> None:
         decided = {State.REFUSED, State.REVOKED}
-
-        def refused_since() -> bool:
-            row = self.pipeline.row(device.certificate_id)
-            return (
-                row is not None and row.state in decided and device.last(Step.REFUSED) > row.decided_at / 1000
-            )
-
-        self.pipeline.wait_until(refused_since)
+        self.pipeline.wait_for_row(
+            device.certificate_id,
+            lambda row: row.state in decided and device.last(Step.REFUSED) > row.decided_at / 1000,
+        )
         device.stop()
         result, row = device.result(), self.pipeline.row(device.certificate_id)
         reason, text = _reason(row, decided)
@@ -141,7 +137,7 @@ class Scenarios:
         # The broker refuses the device. A call registers the certificate, to show the pipeline's check.
         self.pipeline.register_pending(expired)
         certificate_id = expired.certificate.fingerprint
-        row = self.pipeline.wait_until(lambda: _decided(self.pipeline.row(certificate_id)))
+        row = self.pipeline.wait_for_row(certificate_id, lambda row: row.state is not None)
         reason, text = _reason(row, {State.REFUSED})
         where = where_refused(result_expired)
         self.demo.refuse(
@@ -240,10 +236,6 @@ class Scenarios:
         finally:
             over.set()
         watcher.join()
-
-
-def _decided(row: Row | None) -> Row | None:
-    return row if row is not None and row.state is not None else None
 
 
 def _reason(row: Row | None, states: set[State]) -> tuple[Reason | None, str]:

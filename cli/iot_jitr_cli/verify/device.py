@@ -10,6 +10,7 @@ from iot_jitr_cli.connect import Credentials, Endpoint, OpenSession, Step
 from iot_jitr_cli.connect.attempt import Attempt, Exchange
 from iot_jitr_cli.connect.backoff import ONE_CONNECT_A_SECOND
 from iot_jitr_cli.connect.causes import Failure
+from iot_jitr_cli.connect.device import ATTEMPT_TIMEOUT, check_topic
 from iot_jitr_cli.console import CliError, WrongUseError
 from iot_jitr_cli.pki import DevelopmentCa, DeviceSpec, Validity
 from iot_jitr_runtime.certificates import Certificate
@@ -17,8 +18,6 @@ from iot_jitr_runtime.identifiers import CertificateId
 
 NAME = "jitr-verify-"
 """Prefix of every common name, client id and message of this command."""
-ATTEMPT_TIMEOUT = 10.0
-"""Time limit in seconds for one connect with its subscription and message."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,11 @@ class AttemptResult:
 
 @dataclass
 class ThrowAwayDevice:
-    """A device that has never connected, with its client id and its topic."""
+    """A device that has never connected, with its client id and its topic.
+
+    Raises:
+        WrongUseError: No message can be published to the topic.
+    """
 
     credentials: Credentials
     endpoint: Endpoint
@@ -58,6 +61,9 @@ class ThrowAwayDevice:
     neighbour: str = field(default_factory=lambda: f"{NAME}neighbour-{secrets.token_hex(4)}")
     """Client id of a device that does not exist."""
     _next_connect: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_topic(self.topic)
 
     @property
     def certificate(self) -> Certificate:
@@ -73,15 +79,15 @@ class ThrowAwayDevice:
         """The topic of the device with this client id."""
         return self.topic.replace("{client_id}", client_id)
 
-    def stay_connected(self, timeout: float) -> OpenSession | None:
-        """Connect and stay connected; None if the device was not admitted within `timeout` seconds.
+    def stay_connected(self) -> OpenSession | None:
+        """Connect and stay connected; None if the device was not admitted in time.
 
         Raises:
             OSError: The endpoint cannot be reached, or refuses the handshake.
         """
         self._wait_for_next_connect()
         session = OpenSession(self.credentials, self.client_id)
-        if session.open(self.endpoint, timeout):
+        if session.open(self.endpoint, ATTEMPT_TIMEOUT):
             return session
         session.close()
         return None
@@ -97,12 +103,8 @@ class ThrowAwayDevice:
         """Connect once, by default with its own client id and its own topic."""
         self._wait_for_next_connect()
         steps: set[Step] = set()
-        exchange = Exchange(
-            client_id or self.client_id,
-            subscribe or self.topic_of(self.client_id),
-            f'{{"hello": "{secrets.token_hex(8)}"}}'.encode(),
-            publish,
-        )
+        topic = subscribe or self.topic_of(self.client_id)
+        exchange = Exchange(client_id or self.client_id, topic, publish)
         context = self.credentials.tls_context(self.endpoint)
         attempt = Attempt(exchange, context, lambda step, _: steps.add(step), self.clock)
         failure = attempt.run(self.endpoint, ATTEMPT_TIMEOUT)

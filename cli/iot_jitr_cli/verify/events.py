@@ -1,7 +1,6 @@
 """Steps that send their own events: a duplicate event, a forged one and a malformed one."""
 
 import secrets
-from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 
@@ -9,7 +8,7 @@ from iot_jitr_cli.console import CliError
 from iot_jitr_cli.verify.device import NAME
 from iot_jitr_cli.verify.run import CheckFailedError, Verification
 from iot_jitr_runtime.identifiers import CertificateId
-from iot_jitr_runtime.ledger import Row, State
+from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.stack_outputs import Output
 
@@ -19,14 +18,15 @@ _FOR_CLOCKS = 2.0
 
 def duplicate(v: Verification) -> str:
     """Send the registration event once more; its outcome must be stale."""
-    row = v.pipeline.wait_until(lambda: _row(v, lambda row: row.state is State.ACTIVATED))
+    certificate_id = v.device.certificate_id
+    row = v.pipeline.wait_for_row(certificate_id, lambda row: row.state is State.ACTIVATED)
     if row is None:
         raise CheckFailedError("the certificate is ACTIVE, but its row in the ledger is not 'activated'")
     # Events of these seconds are dropped without a record, so such an event would prove nothing.
     settled = v.active_since + (row.valid_until - row.decided_at) / 1000 + _FOR_CLOCKS
     v.pipeline.sleep(max(0.0, settled - v.pipeline.clock()))
-    message_id = v.pipeline.send_event(v.device.certificate_id)
-    decided = v.pipeline.wait_until(lambda: _row(v, lambda row: row.waiting_message_id == message_id))
+    message_id = v.pipeline.send_event(certificate_id)
+    decided = v.pipeline.wait_for_row(certificate_id, lambda row: row.waiting_message_id == message_id)
     if decided is None:
         raise CheckFailedError(f"the event was not examined within {v.pipeline.timeout:.0f} s")
     status = v.status()
@@ -40,7 +40,8 @@ def forged(v: Verification) -> str:
     forged = CertificateId(sha256(secrets.token_bytes()).hexdigest())
     v.cleanup.add_row(forged)
     v.pipeline.send_event(forged)
-    if not v.pipeline.wait_until(lambda: v.pipeline.expires(forged)):
+    # Only the row of an unknown certificate expires.
+    if not v.pipeline.wait_for_row(forged, lambda row: row.expires_at > 0):
         raise CheckFailedError(f"the event did not end within {v.pipeline.timeout:.0f} s")
     return "given up: AWS IoT has no such certificate"
 
@@ -68,9 +69,3 @@ def malformed(v: Verification) -> str:
     if reason != Reason.MALFORMED_EVENT:
         raise CheckFailedError(f"its reason there is {reason}, expected {Reason.MALFORMED_EVENT}")
     return f"in the dead-letter queue with reason {reason}; removed from it"
-
-
-def _row(v: Verification, wanted: Callable[[Row], bool]) -> Row | None:
-    """The device's row, as soon as it is as wanted."""
-    row = v.row()
-    return row if row is not None and wanted(row) else None

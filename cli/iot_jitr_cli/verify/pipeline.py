@@ -65,11 +65,6 @@ class Pipeline:
         """The ledger's row; None if there is none."""
         return self.ledger.row(certificate_id)
 
-    def expires(self, certificate_id: CertificateId) -> bool:
-        """Whether the ledger's row is about an unknown certificate, and is therefore removed after a day."""
-        row = self.row(certificate_id)
-        return row is not None and row.expires_at > 0
-
     def send_event(self, certificate_id: str) -> str:
         """Send a registration event as the topic rule does, and return the message's id."""
         event = {
@@ -105,6 +100,15 @@ class Pipeline:
             if not found:
                 break
         return None
+
+    def wait_for_row(self, certificate_id: CertificateId, wanted: Callable[[Row], bool]) -> Row | None:
+        """The ledger's row, as soon as it is as wanted; None if it is not within the time-out."""
+
+        def read() -> Row | None:
+            row = self.row(certificate_id)
+            return row if row is not None and wanted(row) else None
+
+        return self.wait_until(read)
 
     def wait_until(self, condition: Callable[[], T], limit: float | None = None) -> T:
         """Call `condition` until it is true, for at most `limit` seconds (default: the time-out).

@@ -3,7 +3,7 @@
 from iot_jitr_cli.connect import Step as Point
 from iot_jitr_cli.console import CliError
 from iot_jitr_cli.verify.crl import publish_with_one_more
-from iot_jitr_cli.verify.device import ATTEMPT_TIMEOUT, AttemptResult
+from iot_jitr_cli.verify.device import AttemptResult
 from iot_jitr_cli.verify.run import CheckFailedError, SkippedError, Verification
 from iot_jitr_runtime.stack_outputs import Output
 
@@ -22,7 +22,7 @@ def revoke(v: Verification) -> str:
     certificate, s3 = v.device.certificate.x509, v.pipeline.session.client("s3")
     bucket = v.pipeline.deployment[Output.REVOCATION_BUCKET]
     if v.pipeline.deployment.get(Output.SESSION_CLIENT_ID) is not None:
-        v.session = v.device.stay_connected(ATTEMPT_TIMEOUT)
+        v.session = v.device.stay_connected()
         if v.session is not None:
             v.cleanup.add("open session", "it ends with this process", v.session.close)
     ca = v.pipeline.ca

@@ -1,7 +1,6 @@
 """Runs the steps one after the other, measures their time, turns errors into results, and cleans up."""
 
 import signal
-import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -59,7 +58,6 @@ class Verification:
     publish_crl: bool = False
     """Whether the CA's CRL may be published again with the device's serial number added."""
     on_result: Callable[[StepResult], None] = lambda _result: None
-    clock: Callable[[], float] = time.monotonic
     session: OpenSession | None = None
     """The device's open session, while it is revoked."""
     active_since: float = 0.0
@@ -106,9 +104,9 @@ class Verification:
                     self._add("cleanup", "everything is removed", self._clean_up)
 
     def _add(self, id_: str, title: str, outcome: Callable[[], tuple[StepStatus, str]]) -> None:
-        began = self.clock()
+        began = self.pipeline.clock()
         status, detail = outcome()
-        result = StepResult(id_, title, status, detail, round(self.clock() - began, 3))
+        result = StepResult(id_, title, status, detail, round(self.pipeline.clock() - began, 3))
         self.report.steps.append(result)
         self.on_result(result)
 

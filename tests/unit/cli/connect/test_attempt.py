@@ -44,7 +44,7 @@ class Connection:
 
 def cause_of(code: ReasonCode | None) -> Cause | None:
     clock = Stopwatch()
-    attempt = Attempt(Exchange("id", "topic", b""), ssl.create_default_context(), lambda *_: None, clock)
+    attempt = Attempt(Exchange("id", "topic"), ssl.create_default_context(), lambda *_: None, clock)
     connection = Connection(clock, code)
     connection.on_connect = attempt._client.on_connect
     attempt._client = connection  # type: ignore[assignment]

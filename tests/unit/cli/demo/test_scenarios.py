@@ -18,6 +18,7 @@ from iot_jitr_cli.demo.model import Demo, Milestone
 from iot_jitr_cli.demo.scenarios import Scenarios
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
+from iot_jitr_cli.verify.pipeline import Pipeline
 from iot_jitr_cli.waiting import wait_until
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger.rows import Row, State
@@ -64,6 +65,8 @@ class FakePipeline:
     @staticmethod
     def wait_until(condition: Callable[[], Any]) -> Any:
         return wait_until(condition, limit=1.0)
+
+    wait_for_row = Pipeline.wait_for_row
 
     def register_pending(self, identity: DeviceIdentity) -> None:
         self.known.append(identity.certificate.fingerprint)

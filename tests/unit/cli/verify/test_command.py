@@ -26,7 +26,7 @@ def harness(monkeypatch: pytest.MonkeyPatch) -> Iterator[Harness]:
             return type(made.pipeline)(*arguments[:3], 60.0, made.watch, made.sleep)
 
         def device(*arguments: Any) -> EmulatedDevice:
-            return EmulatedDevice(*arguments, harness=made, clock=made.watch, sleep=made.sleep)
+            return EmulatedDevice(*arguments, harness=made)
 
         monkeypatch.setattr(command, "aws_session", lambda: made.session)
         monkeypatch.setattr(command, "find_deployment", lambda *_: made.deployment)
@@ -91,6 +91,13 @@ def test_a_ca_of_another_deployment_is_wrong_use(tmp_path: Path) -> None:
     answer = run_jitr("verify", "--ca-cert", certificate, "--ca-key", key)
 
     assert (answer.exit_code, "which has: Factory" in answer.err) == (ExitCode.WRONG_USE, True)
+
+
+def test_a_topic_with_a_wildcard_is_wrong_use(harness: Harness, ca_files: list[object]) -> None:
+    answer = run_jitr("verify", *ca_files, "--topic", "devices/#")
+
+    assert (answer.exit_code, "expected one topic" in answer.err) == (ExitCode.WRONG_USE, True)
+    assert certificates(harness.aws) == []
 
 
 def test_without_files_verify_is_wrong_use_before_any_aws_call() -> None:

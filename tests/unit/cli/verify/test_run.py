@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -48,8 +49,8 @@ def run(
 ) -> Report:
     cleaning = cleaning or Cleaning()
     report = Report("stack", "eu-west-1", "ab" * 32, "device", datetime.now(UTC), [], cleaning.left_behind)
-    parts: Any = (None, None, cleaning)
-    verification = Verification(*parts, report, on_result=on_result, clock=Stopwatch())
+    parts: Any = (SimpleNamespace(clock=Stopwatch()), None, cleaning)
+    verification = Verification(*parts, report, on_result=on_result)
     verification.run([Step(str(at), f"step {at}", step, needed) for at, step in enumerate(steps)])
     assert cleaning.calls == 1
     return report
