@@ -1,7 +1,6 @@
 """`jitr demo` as people run it: the real stack on a local cloud of its own."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -70,9 +69,7 @@ def test_with_a_connect_guard_the_listed_device_is_never_registered(temporary: P
 
 
 def test_ctrl_c_ends_all_processes(temporary: Path) -> None:
-    process = subprocess.Popen(
-        [*JITR, "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ}
-    )
+    process = subprocess.Popen([*JITR, "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     first_line = process.stdout.readline()
     ours = psutil.Process(process.pid).children(recursive=True)

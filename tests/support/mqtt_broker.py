@@ -11,13 +11,14 @@ from enum import Enum, auto
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
 from iot_jitr_cli.connect import Endpoint
-from iot_jitr_cli.pki import DevelopmentCa, KeyKind, Validity
+from iot_jitr_cli.pki import DevelopmentCa, KeyKind
+from iot_jitr_cli.pki.extensions import Extension
 from iot_jitr_cli.pki.keys import key_pem
 from iot_jitr_runtime.certificates import Certificate
+from tests.support.device_certificates import certificate_of
 from tests.support.identities import ca
 from tests.support.limits import LONGEST_WAIT
 from tests.support.ports import reserved_port
@@ -187,25 +188,16 @@ def server_ca() -> DevelopmentCa:
 
 def server_identity() -> bytes:
     """A key and a certificate of it for `localhost` and 127.0.0.1, by `server_ca`, PEM."""
-    key, validity, authority = KeyKind.EC_P256.generate(), Validity.days(1), server_ca()
+    key, authority = KeyKind.EC_P256.generate(), server_ca()
     names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-    made = (
-        x509.CertificateBuilder(
-            authority.certificate.x509.subject,
-            x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "broker")]),
-            key.public_key(),
-            x509.random_serial_number(),
-            validity.not_before,
-            validity.not_after,
-        )
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.certificate.x509.public_key()),
-            critical=False,
-        )
-        .sign(authority.key, hashes.SHA256())
+    authority_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key())
+    certificate = certificate_of(
+        [(NameOID.COMMON_NAME, "broker")],
+        ca=authority,
+        device_key=key,
+        extensions=[Extension(x509.SubjectAlternativeName(names)), Extension(authority_key)],
     )
-    return key_pem(key) + Certificate(made).pem.encode()
+    return key_pem(key) + certificate.pem.encode()
 
 
 def _packet(tls: ssl.SSLSocket) -> tuple[int, bytes]:

@@ -1,17 +1,14 @@
 """`jitr verify`, called as a user calls it, against a cloud."""
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from click.testing import CliRunner
-
-from iot_jitr_cli.main import jitr
 from iot_jitr_runtime.ledger.rows import KEY
 from iot_jitr_runtime.stack_outputs import Output
 from tests.support.cloud import Cloud
+from tests.support.command_line import run_jitr
 from tests.support.least_policy import least_privileged
 
 
@@ -23,8 +20,8 @@ def ca_files(cloud: Cloud, folder: Path) -> list[str]:
 
 def verify(variables: Mapping[str, str], *arguments: object) -> tuple[int, dict[str, Any]]:
     """Exit code and JSON report of a run."""
-    result = CliRunner().invoke(jitr, ["verify", "--json", *map(str, arguments)], env=variables)
-    return result.exit_code, json.loads(result.stdout)
+    answer = run_jitr("verify", "--json", *arguments, variables=dict(variables))
+    return answer.exit_code, answer.json
 
 
 def verify_with_least_permissions(cloud: Cloud, *arguments: object) -> tuple[int, dict[str, Any]]:

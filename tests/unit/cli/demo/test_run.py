@@ -1,6 +1,5 @@
 """The local cloud is stopped after an error: real MiniStack, a CDK that fails."""
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -9,24 +8,19 @@ from click.testing import CliRunner
 from iot_jitr_cli.console import CliError
 from iot_jitr_cli.demo import command, run
 from iot_jitr_cli.demo.model import Demo
-from iot_jitr_cli.lab import lab as lab_module
-from iot_jitr_cli.lab.cdk import Cdk
 from iot_jitr_cli.lab.lab import Lab
 from iot_jitr_cli.lab.state import DeployedStack
 from iot_jitr_cli.main import jitr
+from tests.support.cdk_stand_in import FAILS, replace_cdk
 from tests.support.processes import processes_in
 
 pytestmark = pytest.mark.timing
 
 
-@pytest.fixture
-def failing_cdk(monkeypatch: pytest.MonkeyPatch) -> None:
-    fails = (sys.executable, "-c", "print('no such thing'); raise SystemExit(1)")
-    monkeypatch.setattr(lab_module, "find_cdk", lambda: Cdk(fails, {}))
-
-
-@pytest.mark.usefixtures("failing_cdk")
-def test_a_failed_deployment_stops_the_local_cloud_and_keeps_the_logs(tmp_path: Path) -> None:
+def test_a_failed_deployment_stops_the_local_cloud_and_keeps_the_logs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace_cdk(monkeypatch, FAILS)
     folder = tmp_path / "demo"
 
     with pytest.raises(CliError, match="no such thing"):

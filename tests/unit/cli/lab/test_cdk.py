@@ -9,7 +9,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import psutil
 import pytest
 from botocore.stub import Stubber
 
@@ -20,6 +19,7 @@ from iot_jitr_cli.lab.environment import node_directory
 from iot_jitr_cli.waiting import wait_until
 from tests.support.aws_clients import aws_client
 from tests.support.limits import LONGEST_WAIT
+from tests.support.processes import is_gone
 
 pytestmark = pytest.mark.timing
 
@@ -46,13 +46,6 @@ def executable(path: Path, script: str) -> Path:
 def npx_in(place: Path) -> tuple[str, ...] | None:
     npx = place / "node-bin" / "npx"
     return (str(npx),) if npx.is_file() else None
-
-
-def is_gone(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
 
 
 @pytest.fixture

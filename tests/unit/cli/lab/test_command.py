@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -13,28 +14,20 @@ import pytest
 from click.testing import CliRunner, Result
 
 from iot_jitr_cli.console import ExitCode
-from iot_jitr_cli.lab import lab as lab_module
 from iot_jitr_cli.lab import ministack
-from iot_jitr_cli.lab.cdk import Cdk
 from iot_jitr_cli.lab.files import LabFiles
 from iot_jitr_cli.lab.lab import Lab
 from iot_jitr_cli.lab.process import stop_processes
 from iot_jitr_cli.main import jitr
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.waiting import wait_until
+from tests.support.cdk_stand_in import DEPLOYS, FAILS, replace_cdk
 from tests.support.limits import LONGEST_WAIT
 from tests.support.processes import processes_in
 
 pytestmark = pytest.mark.timing
 
 Run = Callable[..., Result]
-DEPLOYS = """
-import json, pathlib, sys
-for argument in sys.argv:
-    if argument.startswith("--outputs-file="):
-        pathlib.Path(argument.partition("=")[2]).write_text(json.dumps({"iot-jitr": {"LedgerTable": "t"}}))
-"""
-FAILS = "print('no such thing'); raise SystemExit(1)"
 
 
 @pytest.fixture
@@ -52,12 +45,8 @@ def run(directory: Path) -> Run:
 @pytest.fixture
 def cdk(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Choose the stand-in for the CDK command line; by default it deploys nothing, with success."""
-
-    def use(program: str) -> None:
-        monkeypatch.setattr(lab_module, "find_cdk", lambda: Cdk((sys.executable, "-c", program), {}))
-
-    use(DEPLOYS)
-    return use
+    replace_cdk(monkeypatch, DEPLOYS)
+    return partial(replace_cdk, monkeypatch)
 
 
 @pytest.mark.usefixtures("cdk")

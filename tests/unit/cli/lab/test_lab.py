@@ -14,31 +14,25 @@ import pytest
 
 from iot_jitr_cli.console import CliError
 from iot_jitr_cli.lab import lab as lab_module
-from iot_jitr_cli.lab.cdk import Cdk
 from iot_jitr_cli.lab.lab import Lab
 from iot_jitr_cli.lab.process import ProcessIdentity, this_process
 from iot_jitr_cli.waiting import wait_until
+from tests.support.cdk_stand_in import DEPLOYS, FAILS, replace_cdk
 from tests.support.limits import LONGEST_WAIT
 
 pytestmark = pytest.mark.timing
 
-STAND_IN = """
+NOTES_ITS_CALL = """
 import json, os, pathlib, sys
 cdk_json = json.loads(pathlib.Path("cdk.json").read_text())
 pathlib.Path("seen.json").write_text(json.dumps({"arguments": sys.argv[1:], "environment": dict(os.environ)}))
 print(sys.argv[1], cdk_json["context"]["jitr"]["account_logging"])
-for argument in sys.argv:
-    if argument.startswith("--outputs-file="):
-        pathlib.Path(argument.partition("=")[2]).write_text(json.dumps({"iot-jitr": {"LedgerTable": "t"}}))
-sys.exit(int(cdk_json["context"]["jitr"].get("exit", 0)))
 """
 
 
 @pytest.fixture
-def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    script = tmp_path / "cdk.py"
-    script.write_text(STAND_IN)
-    monkeypatch.setattr(lab_module, "find_cdk", lambda: Cdk((sys.executable, str(script)), {}))
+def deploying_cdk(monkeypatch: pytest.MonkeyPatch) -> None:
+    replace_cdk(monkeypatch, NOTES_ITS_CALL + DEPLOYS)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +46,7 @@ def seen(lab: Lab) -> dict:
     return json.loads((lab.files.project / "seen.json").read_text())
 
 
-@pytest.mark.usefixtures("stand_in")
+@pytest.mark.usefixtures("deploying_cdk")
 def test_deploying_runs_cdk_deploy_with_the_local_clouds_credentials_and_stores_the_outputs(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,7 +69,7 @@ def test_deploying_runs_cdk_deploy_with_the_local_clouds_credentials_and_stores_
     assert Lab.attach(lab.files.folder).deployed == deployment
 
 
-@pytest.mark.usefixtures("stand_in")
+@pytest.mark.usefixtures("deploying_cdk")
 def test_destroying_runs_cdk_destroy_on_what_was_deployed_and_removes_it_from_the_state(lab: Lab) -> None:
     lab.deploy({})
 
@@ -86,8 +80,10 @@ def test_destroying_runs_cdk_destroy_on_what_was_deployed_and_removes_it_from_th
     assert Lab.attach(lab.files.folder).deployed is None
 
 
-@pytest.mark.usefixtures("stand_in")
-def test_a_failed_deployment_has_the_reason_from_cloudformation(lab: Lab) -> None:
+def test_a_failed_deployment_has_the_reason_from_cloudformation(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace_cdk(monkeypatch, FAILS)
     cloudformation = lab.client("cloudformation")
     rule = {
         "Type": "AWS::IoT::TopicRule",
@@ -102,13 +98,13 @@ def test_a_failed_deployment_has_the_reason_from_cloudformation(lab: Lab) -> Non
     with pytest.raises(
         CliError, match=r"'cdk deploy' failed: Rule \(AWS::IoT::TopicRule\): Rule SQL must be"
     ):
-        lab.deploy({"exit": 1})
+        lab.deploy({})
 
     cloudformation.delete_stack(StackName="broken")
 
 
 def test_a_deployment_that_takes_too_long_is_ended(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lab_module, "find_cdk", lambda: Cdk(("sh", "-c", "exec sleep 600"), {}))
+    replace_cdk(monkeypatch, "import time; time.sleep(600)")
     monkeypatch.setattr(lab_module, "_DEPLOY_LIMIT", -1.0)
 
     with pytest.raises(CliError, match=r"'cdk deploy' did not end .*cdk\.log"):

@@ -14,6 +14,7 @@ import pytest
 from iot_jitr_cli.lab.process import LAB_FOLDER, ProcessIdentity, spawn, stop_processes
 from iot_jitr_cli.waiting import wait_until
 from tests.support.limits import LONGEST_WAIT
+from tests.support.processes import is_gone
 
 pytestmark = pytest.mark.timing
 
@@ -40,10 +41,6 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 def printed(tmp_path: Path, text: str) -> bool:
     return wait_until(lambda: text in (tmp_path / "log").read_text(), limit=LONGEST_WAIT)
-
-
-def is_gone(pid: int) -> bool:
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
 def test_a_spawned_process_has_its_own_session_the_given_environment_and_appends_to_the_log(

@@ -2,19 +2,17 @@
 
 import json
 import shlex
-import subprocess
 import sys
 from pathlib import Path
-
-import pytest
+from typing import TYPE_CHECKING
 
 from iot_jitr.configuration import JitrConfiguration
 from iot_jitr_cli.lab.project import CA_KEY_SECRET, default_configuration, write_project
 from iot_jitr_cli.pki import DevelopmentCa
 from iot_jitr_runtime.ca_registration.signers import SecretSigner
-from tests.support.limits import LONGEST_WAIT
 
-pytestmark = pytest.mark.timing
+if TYPE_CHECKING:
+    import pytest
 
 
 def test_the_apps_own_parser_accepts_the_default_configuration_which_has_no_private_key(
@@ -39,18 +37,10 @@ def test_the_local_cloud_has_no_log_of_aws_iot(tmp_path: Path) -> None:
     assert context == {"account_logging": "none", "removal": "destroy"}
 
 
-def test_the_app_runs_in_the_current_interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_app_runs_in_the_current_interpreter(tmp_path: Path, monkeypatch: "pytest.MonkeyPatch") -> None:
     monkeypatch.setattr(sys, "executable", "/with space/python")
 
     write_project(tmp_path, {})
 
     app = json.loads((tmp_path / "cdk.json").read_text())["app"]
-    echoed = subprocess.run(
-        ["sh", "-c", f'printf "%s\\n" {app}'],
-        capture_output=True,
-        text=True,
-        timeout=LONGEST_WAIT,
-        check=True,
-    )
-    assert echoed.stdout.splitlines() == ["/with space/python", "-m", "iot_jitr_cli.lab.app"]
-    assert shlex.split(app)[0] == "/with space/python"
+    assert shlex.split(app) == ["/with space/python", "-m", "iot_jitr_cli.lab.app"]
