@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
+from iot_jitr_cli.pki.extensions import Extension
 from iot_jitr_cli.pki.validity import Validity
 from iot_jitr_runtime.ledger import Ledger, State
 from iot_jitr_runtime.ledger.rows import milliseconds
@@ -53,64 +54,52 @@ def doctor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doctor]:
 
 
 def test_files_that_are_wrong(doctor: Doctor, tmp_path: Path) -> None:
-    own = doctor.identity("files")
-    chain, key = doctor.files(own).chain, doctor.files(own).key
-    other_key = doctor.files(doctor.identity("other")).key
-    device, ca = own.certificate.pem, own.ca.pem
+    own, ca = doctor.identity("files"), doctor.cloud.ca
+    device, signer = own.certificate.pem, own.ca.pem
     stranger = DevelopmentCa.create("a stranger").certificate.pem
-    name = [(NameOID.COMMON_NAME, "odd")]
-    ca_leaf = certificate_of(name, ca=doctor.cloud.ca, extensions=[ca_flag(ca=True)])
-    server_leaf = certificate_of(
-        name, ca=doctor.cloud.ca, extensions=[extended_key_usage(ExtendedKeyUsageOID.SERVER_AUTH)]
-    )
+    now = datetime.now(UTC)
 
-    def written(content: str) -> Path:
-        path = tmp_path / "chain.pem"
-        path.write_text(content)
-        return path
+    def odd(*extensions: Extension, key: Any = None, digest: hashes.HashAlgorithm | None = None) -> str:
+        name = [(NameOID.COMMON_NAME, "odd")]
+        return certificate_of(name, ca=ca, device_key=key, digest=digest, extensions=extensions).pem + signer
 
-    assert_cause(doctor.diagnose(written("no certificate")), Cause.CHAIN_UNREADABLE)
-    assert_cause(doctor.diagnose(written(ca + device)), Cause.CHAIN_WRONG_ORDER)
-    assert_cause(doctor.diagnose(written(device + ca + stranger)), Cause.CHAIN_WRONG_CERTIFICATES)
-    assert_cause(doctor.diagnose(written(ca_leaf.pem + ca)), Cause.CA_CERTIFICATE)
-    assert_cause(doctor.diagnose(written(server_leaf.pem + ca)), Cause.UNSUPPORTED_KEY_USAGE)
-    assert_cause(doctor.diagnose(written(device), "--no-sni"), Cause.CHAIN_CA_MISSING)
-    assert_cause(doctor.diagnose(written(device + stranger)), Cause.NOT_SIGNED_BY_CA)
-    assert_cause(doctor.diagnose(chain, "--key", other_key), Cause.KEY_MISMATCH)
-    assert_cause(doctor.diagnose(chain, "--key", key), Cause.NEVER_CONNECTED)
+    def valid(start: timedelta, end: timedelta) -> str:
+        return doctor.identity("validity", validity=Validity(now + start, now + end)).chain_pem
+
+    for cause, chain in (
+        (Cause.CHAIN_UNREADABLE, "no certificate"),
+        (Cause.CHAIN_WRONG_ORDER, signer + device),
+        (Cause.CHAIN_WRONG_CERTIFICATES, device + signer + stranger),
+        (Cause.CA_CERTIFICATE, odd(ca_flag(ca=True))),
+        (Cause.UNSUPPORTED_KEY_USAGE, odd(extended_key_usage(ExtendedKeyUsageOID.SERVER_AUTH))),
+        (Cause.UNSUPPORTED_KEY, odd(key=ed25519.Ed25519PrivateKey.generate())),
+        (Cause.UNSUPPORTED_SIGNATURE, odd(digest=hashes.SHA224())),
+        (Cause.NOT_SIGNED_BY_CA, device + stranger),
+        (Cause.EXPIRED, valid(-2 * DAY, -DAY)),
+        (Cause.NOT_YET_VALID, valid(3 * DAY, 9 * DAY)),
+        (Cause.CLOCK_SKEW, valid(timedelta(hours=2), 9 * DAY)),
+    ):
+        path = tmp_path / f"{cause}.chain.pem"
+        path.write_text(chain)
+        assert_cause(doctor.diagnose(path), cause)
+
+
+def test_what_the_caller_says_about_the_device(doctor: Doctor, tmp_path: Path) -> None:
+    own = doctor.identity("told")
+    lone = tmp_path / "device.pem"
+    lone.write_text(own.certificate.pem)
+    other_key = doctor.files(doctor.identity("other")).key
+
+    assert_cause(doctor.diagnose(lone, "--no-sni"), Cause.CHAIN_CA_MISSING)
+    assert_cause(doctor.diagnose(doctor.files(own).chain, "--key", other_key), Cause.KEY_MISMATCH)
+    assert_cause(doctor.about(own, "--device-time", "2020-01-01T00:00:00"), Cause.CLOCK_SKEW)
+    assert_cause(doctor.about(own), Cause.NEVER_CONNECTED)
 
 
 def test_a_certificate_of_a_ca_with_the_same_name_but_another_key(doctor: Doctor) -> None:
     forger = DevelopmentCa.create("end-to-end CA")
 
     assert_cause(doctor.about(forger.issue(DeviceSpec("forged"))), Cause.NOT_SIGNED_BY_CA)
-
-
-def test_unsupported_keys_and_signatures(doctor: Doctor, tmp_path: Path) -> None:
-    ca = doctor.cloud.ca
-    edwards, curve = ed25519.Ed25519PrivateKey.generate(), ec.generate_private_key(ec.SECP256R1())
-
-    for key, digest, cause in (
-        (edwards, hashes.SHA256(), Cause.UNSUPPORTED_KEY),
-        (curve, hashes.SHA224(), Cause.UNSUPPORTED_SIGNATURE),
-    ):
-        leaf = certificate_of([(NameOID.COMMON_NAME, "odd")], ca=ca, device_key=key, digest=digest)
-        path = tmp_path / "odd.chain.pem"
-        path.write_text(leaf.pem + ca.certificate.pem)
-        assert_cause(doctor.diagnose(path), cause)
-
-
-def test_validity_and_clocks(doctor: Doctor) -> None:
-    now = datetime.now(UTC)
-
-    def about(start: timedelta, end: timedelta) -> DoctorResult:
-        return doctor.about(doctor.identity("validity", validity=Validity(now + start, now + end)))
-
-    assert_cause(about(-2 * DAY, -DAY), Cause.EXPIRED)
-    assert_cause(about(3 * DAY, 9 * DAY), Cause.NOT_YET_VALID)
-    assert_cause(about(timedelta(hours=2), 9 * DAY), Cause.CLOCK_SKEW)
-    device = doctor.identity("clock")
-    assert_cause(doctor.about(device, "--device-time", "2020-01-01T00:00:00"), Cause.CLOCK_SKEW)
 
 
 def test_an_expired_certificate_that_is_registered(doctor: Doctor) -> None:

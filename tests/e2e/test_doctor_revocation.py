@@ -1,18 +1,14 @@
 """`jitr doctor` and `jitr status` where CAs have CRLs."""
 
-import io
 import json
 import re
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from click.testing import CliRunner
-from rich.console import Console
 
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.main import jitr
 from iot_jitr_cli.pki.revocation_list import HOLD
-from iot_jitr_cli.status import command as status_command
 from iot_jitr_cli.waiting import wait_until
 from tests.support.cloud import TIME_LIMIT
 from tests.support.doctor_result import assert_cause
@@ -21,8 +17,6 @@ from tests.support.revoking import Revoking
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 
 def test_a_revoked_certificate_and_one_on_hold(revoking: Revoking) -> None:
@@ -61,49 +55,6 @@ def test_the_status_shows_the_crl_and_the_devices_in_service(revoking: Revoking)
     assert max(crl["number"] for crl in crls) >= 2
     assert answer["ledger"]["states"]["activated"] >= 1
     assert not [part for part in answer.values() if isinstance(part, dict) and part.get("permission")]
-
-
-EVERY_PART = (
-    "activated",
-    "refused: invalid_common_name",
-    "at most 10 activations a second",
-    "activation queue: ",
-    " waiting, ",
-    "dead letters: 0",
-    "ACTIVE",
-    "auto-registration ENABLE",
-    " in service",
-    "expires in ",
-    "number ",
-    " entries",
-    "issued ",
-    "next in ",
-    "Last errors",
-)
-
-
-def test_the_live_status_shows_every_part_and_what_has_changed(
-    revoking: Revoking, monkeypatch: "pytest.MonkeyPatch"
-) -> None:
-    cloud, screen, looks = revoking.doctor.cloud, io.StringIO(), 0
-
-    def pause(_seconds: float) -> None:
-        nonlocal looks
-        looks += 1
-        if looks == 2:
-            raise KeyboardInterrupt
-        assert "invalid_common_name" not in screen.getvalue()
-        device = revoking.doctor.registered(revoking.doctor.identity("a*b"))
-        cloud.wait_for_state(device.certificate.fingerprint, "refused")
-
-    terminal = Console(force_terminal=True, color_system=None, file=screen, width=200, height=100)
-    monkeypatch.setattr(status_command, "out", terminal)
-    monkeypatch.setattr(status_command, "time", SimpleNamespace(sleep=pause))
-
-    result = CliRunner().invoke(jitr, ["status", "--watch"], env=cloud.lab.variables)
-
-    assert result.exit_code == 130, result.output
-    assert [part for part in EVERY_PART if part not in screen.getvalue()] == []
 
 
 def test_all_devices_by_cause_and_the_page_with_the_least_permissions(

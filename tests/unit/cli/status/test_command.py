@@ -295,24 +295,25 @@ def test_a_live_view_requires_a_terminal(more: list[str]) -> None:
     assert "--watch is for a terminal" in result.err
 
 
-def test_the_live_view_is_refreshed_until_it_is_interrupted(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_the_live_view_shows_what_has_changed_until_it_is_interrupted(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    pauses: list[float] = []
+    account, screen, shown, pauses = HEALTHY.but(waiting=1), io.StringIO(), [], []
 
     def pause(seconds: float) -> None:
         pauses.append(seconds)
+        shown.append([number for number in (1, 2, 3, 4) if f" {number} waiting" in screen.getvalue()])
+        account.waiting = len(pauses) + 1
         if len(pauses) == 3:
             raise KeyboardInterrupt
 
-    with (tmp_path / "screen").open("w") as screen:
-        monkeypatch.setattr(command, "out", Console(force_terminal=True, file=screen, width=120))
-        monkeypatch.setattr(command, "time", SimpleNamespace(sleep=pause))
-        result = HEALTHY.jitr("status", "--watch", "--every", "2")
+    monkeypatch.setattr(command, "out", Console(force_terminal=True, file=screen, width=120))
+    monkeypatch.setattr(command, "time", SimpleNamespace(sleep=pause))
+    result = account.jitr("status", "--watch", "--every", "2")
 
     assert result.exit_code == 130
     assert pauses == [2, 2, 2]
-    assert "no alarm is active" in (tmp_path / "screen").read_text()
+    assert shown == [[1], [1, 2], [1, 2, 3]]
 
 
 @pytest.mark.parametrize(
