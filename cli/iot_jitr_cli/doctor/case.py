@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from iot_jitr_cli.chain import check_chain
@@ -128,7 +129,7 @@ class Case:
             return self.subject.chain.device
         return self.registered.certificate if self.registered else None
 
-    @reading("iot:DescribeCACertificate")
+    @cached_property
     def report(self) -> "ChainReport":
         """The findings of `jitr chain check` for the device's files, or for the certificate from AWS IoT."""
         chain = self.subject.chain

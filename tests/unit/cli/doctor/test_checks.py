@@ -36,6 +36,9 @@ ID_ONLY = FINE.but(chain=None)
 SNI_ONLY = FINE.but(ca={"certificateMode": "SNI_ONLY"})
 BUSY = PENDING.but(waiting=6000)
 OFFLINE = FINE.but(responses=WITHOUT_TEST)
+OF_ITS_THING = OFFLINE.but(
+    policies={"p": da.POLICY.replace("Certificate.Subject.CommonName", "Connection.Thing.ThingName")}
+)
 NO_CA = UNSEEN.but(ca=None)
 IN_OFFICE = '"Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}, "Action"'
 
@@ -161,6 +164,8 @@ FOUND: list[tuple[DiagnosedDevice, str, str, str]] = [
     (FINE.but(row=da.row(**FAILING, task="of a newer version")), "tasks", "ok", "none fails"),
     # access
     (OFFLINE, "policy.client_id", "ok", "evaluated offline"),
+    (OF_ITS_THING.but(things=("sensor-7",)), "policy.client_id", "ok", "evaluated offline"),
+    (OF_ITS_THING, "policy.client_id", "failed", "evaluated offline"),
     (OFFLINE.but(policies={"p": "{}"}), "policy.client_id", "unknown", "can be evaluated here"),
     (
         OFFLINE.but(policies={"p": da.POLICY.replace('"Action"', IN_OFFICE)}),
