@@ -225,7 +225,8 @@ class Cloud:
 
     def calls_of_activator(self) -> list[ApiCall]:
         """Every AWS API call that the activator made so far."""
-        key = self._activators_access_key()
+        name = self.outputs[Output.ACTIVATOR_FUNCTION]
+        key = _access_key(self.client("lambda").get_function(FunctionName=name)["Configuration"])
         return [call for call in read_calls(self.lab.files.requests) if call.key == key]
 
     def iot_calls_of_activator(self) -> list[str]:
@@ -243,10 +244,6 @@ class Cloud:
             if call.key in handlers:
                 found.setdefault(handlers[call.key], set()).add((call.service, call.operation))
         return found
-
-    def _activators_access_key(self) -> str:
-        name = self.outputs[Output.ACTIVATOR_FUNCTION]
-        return _access_key(self.client("lambda").get_function(FunctionName=name)["Configuration"])
 
 
 def _access_key(function: Any) -> str:

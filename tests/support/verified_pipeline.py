@@ -19,7 +19,7 @@ from iot_jitr_cli.verify.device import AttemptResult, ThrowAwayDevice
 from iot_jitr_cli.verify.pipeline import Pipeline
 from iot_jitr_cli.verify.report import Report, StepResult
 from iot_jitr_cli.verify.run import Verification
-from iot_jitr_cli.verify.steps import STEPS
+from iot_jitr_cli.verify.steps import STEPS, become_active, first_connect
 from iot_jitr_runtime.stack_outputs import Output
 from tests.support.account import Account, account
 from tests.support.aws_clients import REGION
@@ -101,6 +101,11 @@ class Harness:
         """Run the steps, all or those that are named, and the clean-up."""
         self.verification.run([step for step in STEPS if not ids or step.id in ids])
         return {result.id: result for result in self.report.steps}
+
+    def activate(self) -> None:
+        """Run the steps until the device's certificate is ACTIVE."""
+        first_connect(self.verification)
+        become_active(self.verification)
 
     def sleep(self, seconds: float) -> None:
         self.watch.sleep(seconds)

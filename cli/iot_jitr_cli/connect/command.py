@@ -12,7 +12,7 @@ from rich.text import Text
 from iot_jitr_cli.connect.credentials import Credentials
 from iot_jitr_cli.connect.device import DEFAULT_TIMEOUT, DEFAULT_TOPIC, Device
 from iot_jitr_cli.connect.device import connect as connect_device
-from iot_jitr_cli.connect.endpoint import endpoint_options, find_endpoint
+from iot_jitr_cli.connect.endpoint import endpoint_options, find_endpoint, read_account_host
 from iot_jitr_cli.connect.timeline import ConnectResult, Ending, Step, TimelineEvent
 from iot_jitr_cli.console import FILE, ExitCode, json_option, out, print_json, printable
 from iot_jitr_cli.deployment import NoDeploymentError, find_deployment, stack_option
@@ -20,7 +20,7 @@ from iot_jitr_runtime.aws_errors import DENIED, error_code
 from iot_jitr_runtime.stack_outputs import Output
 
 if TYPE_CHECKING:
-    from mypy_boto3_iot import IoTClient
+    import boto3
 
 _EXIT_CODES = {
     Ending.PUBLISHED: ExitCode.OK,
@@ -69,7 +69,7 @@ def connect(  # noqa: PLR0913  a command's options are its arguments
     credentials = Credentials.load(chain_file, key_file)
     device = Device(
         credentials=credentials,
-        endpoint=find_endpoint(endpoint, ca_file, os.environ, _iot, lambda: _guarded_domain(stack_name)),
+        endpoint=find_endpoint(endpoint, ca_file, os.environ, lambda: _account_host(stack_name)),
         client_id=client_id or credentials.common_name,
         topic=topic,
         timeout=timeout,
@@ -91,18 +91,17 @@ def timeline_line(event: TimelineEvent) -> Text:
     return line.append(f"  {printable(event.detail)}")
 
 
-def _iot() -> "IoTClient":
+def _account_host(stack_name: str) -> str:
     from iot_jitr_cli.session import aws_session  # noqa: PLC0415  slow, and unused if an endpoint is given
 
-    return aws_session().client("iot")
+    session = aws_session()
+    return read_account_host(session.client("iot"), _guarded_domain(session, stack_name))
 
 
-def _guarded_domain(stack_name: str) -> str | None:
+def _guarded_domain(session: "boto3.Session", stack_name: str) -> str | None:
     """Name of the domain configuration of the stack's connect guard; `None` if it cannot be found."""
-    from iot_jitr_cli.session import aws_session  # noqa: PLC0415  see above
-
     try:
-        return find_deployment(aws_session(), stack_name).get(Output.CONNECT_GUARD_DOMAIN_CONFIGURATION)
+        return find_deployment(session, stack_name).get(Output.CONNECT_GUARD_DOMAIN_CONFIGURATION)
     except NoDeploymentError:
         return None
     except ClientError as error:

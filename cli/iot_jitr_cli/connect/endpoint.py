@@ -66,19 +66,16 @@ def find_endpoint(
     given: str | None,
     ca_file: "Path | None",
     environ: "Mapping[str, str]",
-    iot: "Callable[[], IoTClient]",
-    domain_configuration: "Callable[[], str | None]" = lambda: None,
+    account_host: "Callable[[], str]",
 ) -> Endpoint:
-    """Return the given endpoint, else the environment's, else the guarded domain's, else the account's own.
+    """Return the given endpoint, else the environment's, else the account's.
 
     Args:
         given: The endpoint that the caller gave.
         ca_file: CA certificates for the verification of the server.
         environ: The environment variables. `jitr lab env` exports `JITR_MQTT_HOST`, `JITR_MQTT_PORT` and, for
             a domain with a connect guard, `JITR_MQTT_SERVER_NAME`.
-        iot: Makes the AWS IoT client, if it is needed.
-        domain_configuration: Returns the name of the domain configuration with a connect guard; None without
-            a guard.
+        account_host: Calls `read_account_host`, if it is needed.
 
     Raises:
         WrongUseError: The given endpoint or the environment's is invalid.
@@ -88,9 +85,20 @@ def find_endpoint(
     if host := environ.get("JITR_MQTT_HOST"):
         local = Endpoint.parse(f"{host}:{environ.get('JITR_MQTT_PORT') or MQTT_TLS_PORT}", ca_file)
         return replace(local, server_name=environ.get("JITR_MQTT_SERVER_NAME") or None)
-    if (name := domain_configuration()) is not None:
-        return Endpoint(domain_name(iot(), name), MQTT_TLS_PORT, ca_file)
-    return Endpoint.parse(iot().describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"], ca_file)
+    return Endpoint.parse(account_host(), ca_file)
+
+
+def read_account_host(iot: "IoTClient", guarded_domain: str | None) -> str:
+    """The host of the account's endpoint.
+
+    Args:
+        iot: The AWS IoT client.
+        guarded_domain: Name of the domain configuration with a connect guard; without it, the account's own
+            endpoint is read.
+    """
+    if guarded_domain is not None:
+        return domain_name(iot, guarded_domain)
+    return iot.describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"]
 
 
 def domain_name(iot: "IoTClient", domain_configuration: str) -> str:

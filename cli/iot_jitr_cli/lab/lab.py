@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from iot_jitr_cli.connect.endpoint import Endpoint, domain_name
 from iot_jitr_cli.console import CliError
@@ -22,9 +22,6 @@ from iot_jitr_cli.pki.authority import CERTIFICATE_FILE, DevelopmentCa
 from iot_jitr_cli.pki.keys import key_pem
 from iot_jitr_cli.waiting import wait_until
 from iot_jitr_runtime.stack_outputs import Output
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 _DEPLOY_LIMIT = 300.0
 _DESTROY_LIMIT = 180.0
@@ -112,9 +109,7 @@ class Lab:
         """Return the lab; it runs until the end of the block."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: "TracebackType | None"
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop the lab, also after an exception."""
         self.stop()
 

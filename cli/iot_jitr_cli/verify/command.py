@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from iot_jitr_cli.connect.device import DEFAULT_TOPIC
-from iot_jitr_cli.connect.endpoint import endpoint_options, find_endpoint
+from iot_jitr_cli.connect.endpoint import endpoint_options, find_endpoint, read_account_host
 from iot_jitr_cli.console import FILE, ExitCode, WrongUseError, json_option, out, print_json
 from iot_jitr_cli.deployment import find_deployment, stack_option
 from iot_jitr_cli.least_policy import Resources
@@ -91,12 +91,9 @@ def verify(  # noqa: PLR0913  a command's options are its arguments
     pipeline = Pipeline(
         session, deployment, issuing_ca(session, deployment, credentials.chain.device), timeout
     )
+    guarded_domain = deployment.get(Output.CONNECT_GUARD_DOMAIN_CONFIGURATION)
     reached = find_endpoint(
-        endpoint,
-        ca_file,
-        os.environ,
-        lambda: session.client("iot"),
-        lambda: deployment.get(Output.CONNECT_GUARD_DOMAIN_CONFIGURATION),
+        endpoint, ca_file, os.environ, lambda: read_account_host(session.client("iot"), guarded_domain)
     )
     device = ThrowAwayDevice(credentials, reached, client_id or credentials.common_name, topic, signer)
     if status := pipeline.status(device.certificate_id):

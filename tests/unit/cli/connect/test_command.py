@@ -3,6 +3,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from botocore.exceptions import ClientError
@@ -89,7 +90,7 @@ def test_without_these_variables_the_endpoint_of_the_account_is_used(
 ) -> None:
     iot = aws_client("iot")
     monkeypatch.setattr(session, "aws_session", lambda: SimpleNamespace(client={"iot": iot}.get))
-    monkeypatch.setattr(command_module, "find_deployment", no_stack)
+    monkeypatch.setattr(command_module, "find_deployment", Mock(side_effect=[NO_STACK]))
 
     with Stubber(iot) as stubber:
         stubber.add_response("describe_endpoint", {"endpointAddress": str(served.endpoint)})
@@ -98,33 +99,24 @@ def test_without_these_variables_the_endpoint_of_the_account_is_used(
     assert answer.exit_code == ExitCode.OK
 
 
-def no_stack(*_: object) -> Deployment:
-    raise NoDeploymentError("no stack")
-
-
-def denied(*_: object) -> Deployment:
-    raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "DescribeStacks")
-
-
-def guarded(*_: object) -> Deployment:
-    return Deployment("s", "eu-west-1", {Output.CONNECT_GUARD_DOMAIN_CONFIGURATION: "guarded"})
-
-
-def broken(*_: object) -> Deployment:
-    raise ClientError({"Error": {"Code": "InternalFailure", "Message": "no"}}, "DescribeStacks")
+NO_STACK = NoDeploymentError("no stack")
+DENIED = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "DescribeStacks")
+BROKEN = ClientError({"Error": {"Code": "InternalFailure", "Message": "no"}}, "DescribeStacks")
+GUARDED = Deployment("s", "eu-west-1", {Output.CONNECT_GUARD_DOMAIN_CONFIGURATION: "guarded"})
 
 
 @pytest.mark.parametrize(
-    ("found", "name"), [(no_stack, None), (denied, None), (guarded, "guarded"), (broken, ClientError)]
+    ("found", "name"),
+    [(NO_STACK, None), (DENIED, None), (GUARDED, "guarded"), (BROKEN, ClientError)],
+    ids=["no stack", "denied", "guarded", "broken"],
 )
 def test_the_guarded_domain_is_read_from_the_stack_if_it_exists(
-    monkeypatch: pytest.MonkeyPatch, found: Any, name: Any
+    monkeypatch: pytest.MonkeyPatch, found: object, name: Any
 ) -> None:
-    monkeypatch.setattr(session, "aws_session", lambda: None)
-    monkeypatch.setattr(command_module, "find_deployment", found)
+    monkeypatch.setattr(command_module, "find_deployment", Mock(side_effect=[found]))
 
     with pytest.raises(name) if name is ClientError else nullcontext():
-        assert command_module._guarded_domain("iot-jitr") == name
+        assert command_module._guarded_domain(Mock(), "iot-jitr") == name
 
 
 def test_a_device_that_is_refused_exits_1_and_the_next_step_is_the_doctor(files: DeviceFiles) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from botocore.stub import Stubber
 
-from iot_jitr_cli.connect.endpoint import Endpoint, find_endpoint
+from iot_jitr_cli.connect.endpoint import Endpoint, find_endpoint, read_account_host
 from iot_jitr_cli.console import WrongUseError
 from tests.support.aws_clients import aws_client
 
@@ -83,7 +83,7 @@ def test_the_endpoint_is_chosen_in_the_documented_order(
                 {"domainConfigurationName": "guarded"},
             )
 
-        assert find_endpoint(given, None, environ, lambda: iot, lambda: domain) == expected
+        assert find_endpoint(given, None, environ, lambda: read_account_host(iot, domain)) == expected
 
         stubber.assert_no_pending_responses()
 

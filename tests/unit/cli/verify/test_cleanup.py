@@ -1,26 +1,16 @@
 """A run removes everything that it made, with attached resources, and names what it cannot remove."""
 
-from collections.abc import Iterator
-
 import pytest
 
-from iot_jitr_cli.verify import steps
 from tests.support.account import Account
-from tests.support.verified_pipeline import Harness, account_with_real_ids, certificates, counted, ledger_keys
+from tests.support.verified_pipeline import Harness, certificates, counted, ledger_keys
 
 POLICY = '{"Version": "2012-10-17", "Statement": []}'
 
 
-@pytest.fixture
-def aws() -> Iterator[Account]:
-    with account_with_real_ids() as opened:
-        yield opened
-
-
 def active(aws: Account) -> Harness:
     harness = Harness(aws)
-    steps.first_connect(harness.verification)
-    steps.become_active(harness.verification)
+    harness.activate()
     return harness
 
 

@@ -1,7 +1,7 @@
 """The command `jitr verify`."""
 
 import json
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -12,28 +12,26 @@ from iot_jitr_cli.console import ExitCode
 from iot_jitr_cli.least_policy import Resources
 from iot_jitr_cli.pki import DevelopmentCa, DeviceSpec
 from iot_jitr_cli.verify import command
+from iot_jitr_cli.verify.pipeline import Pipeline
+from tests.support.account import Account
 from tests.support.command_line import run_jitr
-from tests.support.verified_pipeline import EmulatedDevice, Harness, account_with_real_ids, certificates
+from tests.support.verified_pipeline import EmulatedDevice, Harness, certificates
 
 
 @pytest.fixture
-def harness(monkeypatch: pytest.MonkeyPatch) -> Iterator[Harness]:
+def harness(aws: Account, monkeypatch: pytest.MonkeyPatch) -> Harness:
     """A pipeline that the command finds, and a broker that answers its device."""
-    with account_with_real_ids() as aws:
-        made = Harness(aws)
+    made = Harness(aws)
 
-        def pipeline(*arguments: Any) -> Any:
-            return type(made.pipeline)(*arguments[:3], 60.0, made.watch, made.sleep)
+    def pipeline(*arguments: Any) -> Pipeline:
+        return Pipeline(*arguments[:3], 60.0, made.watch, made.sleep)
 
-        def device(*arguments: Any) -> EmulatedDevice:
-            return EmulatedDevice(*arguments, harness=made)
-
-        monkeypatch.setattr(command, "aws_session", lambda: made.session)
-        monkeypatch.setattr(command, "find_deployment", lambda *_: made.deployment)
-        monkeypatch.setattr(command, "Pipeline", pipeline)
-        monkeypatch.setattr(command, "ThrowAwayDevice", device)
-        monkeypatch.setenv("JITR_MQTT_HOST", "127.0.0.1")
-        yield made
+    monkeypatch.setattr(command, "aws_session", lambda: made.session)
+    monkeypatch.setattr(command, "find_deployment", lambda *_: made.deployment)
+    monkeypatch.setattr(command, "Pipeline", pipeline)
+    monkeypatch.setattr(command, "ThrowAwayDevice", partial(EmulatedDevice, harness=made))
+    monkeypatch.setenv("JITR_MQTT_HOST", "127.0.0.1")
+    return made
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,7 +28,6 @@ from tests.support.buckets import new_bucket, s3_client
 from tests.support.crls import NOW, CrlSpec, make_crl
 from tests.support.verified_pipeline import (
     Harness,
-    account_with_real_ids,
     certificates,
     counted,
     ledger_keys,
@@ -37,12 +35,6 @@ from tests.support.verified_pipeline import (
 )
 
 P, F, S, U = StepStatus.PASSED, StepStatus.FAILED, StepStatus.SKIPPED, StepStatus.UNKNOWN
-
-
-@pytest.fixture
-def aws() -> Iterator[Account]:
-    with account_with_real_ids() as opened:
-        yield opened
 
 
 def assert_nothing_left(harness: Harness) -> None:
@@ -214,8 +206,7 @@ class Refusing:
 def active(aws: Account) -> Harness:
     """A pipeline that has activated the device."""
     harness = Harness(aws)
-    steps.first_connect(harness.verification)
-    steps.become_active(harness.verification)
+    harness.activate()
     return harness
 
 
