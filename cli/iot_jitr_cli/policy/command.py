@@ -33,6 +33,8 @@ def check(file: Path, certificate: Path | None, thing_name: str | None, *, as_js
 
     Exits 0 (it may be deployed), 1 (it breaks a rule, allows access to a neighbour, or CERT is refused).
     """
+    if thing_name == "":
+        raise WrongUseError("--thing: found an empty name, expected that of the device's thing")
     try:
         text = file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:

@@ -223,6 +223,13 @@ def test_an_empty_common_name_is_refused_or_is_wrong_use_where_the_policy_does_n
     assert unused.err.count("\n") == 1
 
 
+def test_an_empty_name_of_a_thing_is_wrong_use(templates: Path) -> None:
+    answer = run(templates / "shadow.json", "--thing", "")
+
+    assert answer.exit_code == 2
+    assert "--thing: found an empty name" in answer.err
+
+
 def test_text_that_is_not_a_policy_is_reported_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "policy.json"
     path.write_text('{"Version": "2012-10-17",\n "Statement": [\n}')
