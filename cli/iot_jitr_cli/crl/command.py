@@ -62,9 +62,9 @@ def check_command(
     if as_json:
         print_json(report)
     else:
-        out.print(printable(f"{report.verdict.value}: {report.detail}"), style=style, markup=False)
+        out.print(printable(f"{report.verdict.value}: {report.detail}"), style=style)
         for checked in report.crls:
-            out.print(printable(f"  {checked.file}: {checked.detail}"), markup=False)
+            out.print(printable(f"  {checked.file}: {checked.detail}"))
     return exit_code
 
 
@@ -88,7 +88,7 @@ def confirm(ca: str, stack_name: str, *, dry_run: bool, yes: bool, as_json: bool
         if as_json:
             print_json({"tripped": None})
         else:
-            out.print(printable(f"no CRL of CA {ca} waits for a person"), markup=False)
+            out.print(printable(f"no CRL of CA {ca} waits for a person"))
         return ExitCode.NO
     devices = None
     if dry_run:
@@ -103,16 +103,16 @@ def confirm(ca: str, stack_name: str, *, dry_run: bool, yes: bool, as_json: bool
     elif devices is None:
         out.print(f"confirmed: the sweep begins to revoke {tripped.devices} devices within a minute")
     else:
-        out.print(str(tripped), markup=False)
+        out.print(str(tripped))
         for each in devices:
             name = each.common_name or "-"
             line = f"  {each.certificate_id}  {name}  serial {each.serial_number}  {each.reason}"
-            out.print(printable(line), markup=False)
+            out.print(printable(line))
     return ExitCode.OK
 
 
 def _is_intended(tripped: Tripped, *, as_json: bool) -> bool:
     if as_json:
         raise WrongUseError("--json has no questions: check with --dry-run, then confirm with --yes")
-    err.print(str(tripped), markup=False)
+    err.print(str(tripped))
     return click.confirm("Have you checked the CRL, and is this intended?", err=True)

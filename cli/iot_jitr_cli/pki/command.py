@@ -48,9 +48,9 @@ def ca(directory: Path, name: str, kind: str, *, as_json: bool) -> None:
             }
         )
         return
-    out.print(f"CA certificate  {certificate_file}  (register this one)", markup=False)
-    out.print(f"private key     {key_file}  (mode 0600; never give it to a device)", markup=False)
-    out.print(f"next: jitr pki device {quote(str(directory))} COMMON-NAME", markup=False)
+    out.print(f"CA certificate  {certificate_file}  (register this one)")
+    out.print(f"private key     {key_file}  (mode 0600; never give it to a device)")
+    out.print(f"next: jitr pki device {quote(str(directory))} COMMON-NAME")
 
 
 @pki.command()
@@ -96,11 +96,10 @@ def device(  # noqa: PLR0913  a command's options are its arguments
         return
     out.print(
         f"chain file   {files.chain}  (device certificate, then its CA's: what the device presents)",
-        markup=False,
     )
-    out.print(f"private key  {files.key}  (mode 0600)", markup=False)
-    out.print(f"certificate  {files.certificate}  (id {identity.certificate.fingerprint})", markup=False)
-    out.print(f"next: jitr connect {quote(str(files.chain))} --key {quote(str(files.key))}", markup=False)
+    out.print(f"private key  {files.key}  (mode 0600)")
+    out.print(f"certificate  {files.certificate}  (id {identity.certificate.fingerprint})")
+    out.print(f"next: jitr connect {quote(str(files.chain))} --key {quote(str(files.key))}")
 
 
 @pki.command()
@@ -158,5 +157,4 @@ def crl(  # noqa: PLR0913, PLR0917  a command's options are its arguments
         return
     out.print(
         f"revocation list  {path}  (number {revocations.number}, {len(revocations.entries)} certificates)",
-        markup=False,
     )

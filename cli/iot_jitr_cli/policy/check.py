@@ -1,7 +1,7 @@
 """Lints a device policy, and evaluates the access that it would allow one device."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from iot_jitr_cli.console import WrongUseError
@@ -9,6 +9,7 @@ from iot_jitr_cli.policy.evaluation import Session
 from iot_jitr_cli.policy.reach import Device, Evaluation, own_client_id, reach
 from iot_jitr_policy.document import PolicyDocument, PolicySyntaxError
 from iot_jitr_policy.lint import Finding, lint
+from iot_jitr_policy.vocabulary import VERSION
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.outcomes import RefusedError
 from iot_jitr_runtime.policy import PLACEHOLDER, Placeholder, PolicyKind
@@ -25,15 +26,15 @@ EXAMPLE_SERIAL_NUMBER = "a1b2"
 class PolicyReport:
     """The result of `jitr policy check`."""
 
-    kind: PolicyKind | None
+    kind: PolicyKind | None = None
     """None if the text is not a policy."""
-    syntax_error: PolicySyntaxError | None
-    findings: list[Finding]
-    refused: str | None
+    syntax_error: PolicySyntaxError | None = None
+    findings: Sequence[Finding] = ()
+    refused: str | None = None
     """The reason if a device with this certificate would be refused before the policy is used."""
-    device: Session | None
-    neighbour: Session | None
-    evaluations: list[Evaluation]
+    device: Session | None = None
+    neighbour: Session | None = None
+    evaluations: Sequence[Evaluation] = ()
 
     @property
     def is_good(self) -> bool:
@@ -66,16 +67,21 @@ def check_policy(text: str, certificate: Certificate | None, thing_name: str | N
     try:
         document = PolicyDocument.parse(text)
     except PolicySyntaxError as error:
-        return PolicyReport(None, error, [], None, None, None, [])
+        return PolicyReport(syntax_error=error)
     kind = PolicyKind.PER_DEVICE if PLACEHOLDER.search(document.text()) else PolicyKind.SHARED
     findings = lint(document, kind)
     try:
         device = _device(document, certificate, thing_name)
     except RefusedError as error:
-        return PolicyReport(kind, None, findings, str(error), None, None, [])
+        return PolicyReport(kind, findings=findings, refused=str(error))
     own, neighbour = (_render_for(document, session) for session in (device, _neighbour(device)))
-    evaluations = reach(own, neighbour)
-    return PolicyReport(kind, None, findings, None, own.session, neighbour.session, evaluations)
+    return PolicyReport(
+        kind,
+        findings=findings,
+        device=own.session,
+        neighbour=neighbour.session,
+        evaluations=reach(own, neighbour),
+    )
 
 
 def _device(document: PolicyDocument, certificate: Certificate | None, thing_name: str | None) -> Session:
@@ -100,24 +106,19 @@ def _neighbour(device: Session) -> Session:
 
 def _render_for(document: PolicyDocument, session: Session) -> Device:
     """The device's session at the broker, with the policy that would be rendered for the device."""
+    rendered = _rendered(document, session)
+    client_id = own_client_id(Device(session, rendered)) or session.client_id
+    return Device(replace(session, client_id=client_id), rendered)
+
+
+def _rendered(document: PolicyDocument, session: Session) -> PolicyDocument:
+    """The document for one device, with its acknowledgements; unchanged if a placeholder is not known."""
+    if not set(PLACEHOLDER.findall(document.text())) <= set(Placeholder):
+        return document
     values: Mapping[Placeholder, Callable[[], str]] = {
         Placeholder.COMMON_NAME: lambda: session.common_name or "",
         Placeholder.SERIAL_NUMBER: lambda: session.serial_number or "",
         Placeholder.THING_NAME: lambda: session.thing_name or "",
     }
-    rendered = _with_acknowledgements(document, values)
-    client_id = own_client_id(Device(session, [rendered])) or session.client_id
-    return Device(replace(session, client_id=client_id), [rendered])
-
-
-def _with_acknowledgements(
-    document: PolicyDocument, values: Mapping[Placeholder, Callable[[], str]]
-) -> PolicyDocument:
-    known = {name.value for name in Placeholder}
-    raw = {
-        "Version": document.plain()["Version"],
-        "Statement": [dict(statement.source) for statement in document.statements],
-    }
-    if any(name not in known for name in PLACEHOLDER.findall(document.text())):
-        return document
+    raw = {"Version": VERSION, "Statement": [dict(statement.source) for statement in document.statements]}
     return PolicyDocument.parse(json.dumps(filled(raw, values)))

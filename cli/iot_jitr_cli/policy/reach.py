@@ -6,7 +6,7 @@ because `devices/${…CommonName}*` allows access to exactly those topics.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -52,15 +52,15 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Device:
-    """A device and the policies attached to its certificate, rendered for this device."""
+    """A device and the policy attached to its certificate, rendered for this device."""
 
     session: Session
-    documents: Sequence[PolicyDocument]
+    document: PolicyDocument
 
 
 def reach(device: Device, neighbour: Device) -> list[Evaluation]:
-    """Evaluate a device's policies for its own resources and for those of its neighbour."""
-    questions = {*_always(device.session, neighbour.session), *_from_policies(device, neighbour)}
+    """Evaluate a device's policy for its own resources and for those of its neighbour."""
+    questions = {*_always(device.session, neighbour.session), *_from_policy(device, neighbour)}
     return [
         Evaluation(whose, action, resource, _decide(device, action, resource))
         for whose, action, resource in sorted(questions, key=_order)
@@ -72,13 +72,12 @@ def _decide(device: Device, action: str, resource: Resource) -> Decision:
     if action == "iot:Connect":
         # The device may use any client id, so the variable has the evaluated value.
         session = replace(session, client_id=resource.name)
-    return decide(device.documents, session, action, resource)
+    return decide([device.document], session, action, resource)
 
 
 def own_client_id(device: Device) -> str | None:
-    """Return a client id with which the device's policies allow it to connect; None if there is none."""
-    clients = [each.name for action, each in _granted(device) if action == "iot:Connect"]
-    return next(iter(clients), None)
+    """Return a client id with which the device's policy allows it to connect; None if there is none."""
+    return next((each.name for action, each in _granted(device) if action == "iot:Connect"), None)
 
 
 def _order(question: Question) -> tuple[int, int, str]:
@@ -101,7 +100,7 @@ def _always(own: Session, neighbour: Session) -> Iterator[Question]:
         yield Whose.NEIGHBOUR, "iot:Subscribe", Resource(v.ResourceType.TOPIC_FILTER, topic_filter)
 
 
-def _from_policies(device: Device, neighbour: Device) -> Iterator[Question]:
+def _from_policy(device: Device, neighbour: Device) -> Iterator[Question]:
     mine, theirs = set(_granted(device)), set(_granted(neighbour))
     for whose, granted in (
         (Whose.OWN, mine - theirs),
@@ -114,10 +113,9 @@ def _from_policies(device: Device, neighbour: Device) -> Iterator[Question]:
 
 def _granted(device: Device) -> Iterator[tuple[str, Resource]]:
     """One example of each permission that a statement grants the device."""
-    for document in device.documents:
-        for statement in document.statements:
-            if statement.effect is Effect.ALLOW:
-                yield from _granted_by(statement, device.session)
+    for statement in device.document.statements:
+        if statement.effect is Effect.ALLOW:
+            yield from _granted_by(statement, device.session)
 
 
 def _granted_by(statement: Statement, session: Session) -> Iterator[tuple[str, Resource]]:
