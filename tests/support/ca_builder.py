@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
+from iot_jitr_cli.pki.extensions import key_usage
 from iot_jitr_runtime.ca_registration.kms import KmsEcKey, KmsRsaKey, kms_key
 from iot_jitr_runtime.ca_registration.verification import signature_hash
 from iot_jitr_runtime.certificates import Certificate
@@ -40,10 +41,6 @@ class CaSpec:
     hash: Any = field(default_factory=hashes.SHA256)
     starts_in_days: float = -1
     ends_in_days: float = 3650
-    starts: datetime | None = None
-    """Instead of `starts_in_days`."""
-    ends: datetime | None = None
-    """Instead of `ends_in_days`."""
     is_ca: bool | None = True
     """basicConstraints CA; None for none at all."""
     may_sign: bool | None = True
@@ -57,14 +54,17 @@ class CaSpec:
             .issuer_name(name)
             .public_key(self.key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(self.starts or _days(self.starts_in_days))
-            .not_valid_after(self.ends or _days(self.ends_in_days))
+            .not_valid_before(_days(self.starts_in_days))
+            .not_valid_after(_days(self.ends_in_days))
         )
         if self.is_ca is not None:
             constraints = x509.BasicConstraints(ca=self.is_ca, path_length=0 if self.is_ca else None)
             builder = builder.add_extension(constraints, critical=True)
         if self.may_sign is not None:
-            builder = builder.add_extension(_usage(key_cert_sign=self.may_sign), critical=True)
+            builder = builder.add_extension(
+                key_usage(digital_signature=True, key_cert_sign=self.may_sign, crl_sign=self.may_sign),
+                critical=True,
+            )
         return Certificate(builder.sign(self.key, self.hash))
 
 
@@ -106,17 +106,3 @@ def pem_of(key: Any, passphrase: str | None = None) -> str:
     """A private key in PEM, for a file or a secret."""
     encryption = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
     return str(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption).decode())
-
-
-def _usage(*, key_cert_sign: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=True,
-        key_cert_sign=key_cert_sign,
-        crl_sign=key_cert_sign,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )

@@ -55,7 +55,7 @@ class EmulatedIot:
         self.cas.clear()
         self.tags.clear()
 
-    def add(self, ca: Certificate, **changes: Any) -> str:
+    def add(self, ca: Certificate, tags: dict[str, str] | None = None, **changes: Any) -> str:
         """Register a CA as another owner did; return its id."""
         # The id is not always the SHA-256 of the certificate: no code may rely on it.
         ca_id = ca.fingerprint[::-1]
@@ -68,13 +68,18 @@ class EmulatedIot:
             "certificateMode": "DEFAULT",
             **changes,
         }
+        self.set_tags(ca_id, tags or {})
         return ca_id
+
+    def set_tags(self, ca_id: str, tags: dict[str, str]) -> None:
+        """Replace all tags of a CA."""
+        self.tags[self.cas[ca_id]["certificateArn"]] = dict(tags)
 
     def state(self, ca_id: str) -> tuple[str, str]:
         return self.cas[ca_id]["status"], self.cas[ca_id]["autoRegistrationStatus"]
 
     def tags_of(self, ca_id: str) -> dict[str, str]:
-        return self.tags.get(self.cas[ca_id]["certificateArn"], {})
+        return self.tags[self.cas[ca_id]["certificateArn"]]
 
     def snapshot(self) -> str:
         """A copy of the whole state, to compare."""
@@ -127,7 +132,7 @@ class EmulatedIot:
 
     def _tagging(self, body: dict[str, Any], query: dict[str, str]) -> dict[str, Any]:
         arn = body.get("resourceArn") or query["resourceArn"]
-        tags = self.tags.setdefault(arn, {})
+        tags = self.tags[arn]
         if any(tag["Key"].startswith("aws:") for tag in body.get("tags", [])):
             raise _RefusedError(400, "InvalidRequestException", "aws: prefixed tag key names are not allowed")
         tags.update({tag["Key"]: tag["Value"] for tag in body.get("tags", [])})
@@ -156,13 +161,12 @@ class EmulatedIot:
             raise _RefusedError(410, "LimitExceededException", "CA certificate limit reached")
         ca_id = self.add(
             ca,
+            {tag["Key"]: tag["Value"] for tag in body.get("tags", [])},
             status="ACTIVE" if query.get("setAsActive") == "true" else "INACTIVE",
             autoRegistrationStatus="ENABLE" if query.get("allowAutoRegistration") == "true" else "DISABLE",
             certificateMode=body.get("certificateMode", "DEFAULT"),
         )
-        arn = self.cas[ca_id]["certificateArn"]
-        self.tags[arn] = {tag["Key"]: tag["Value"] for tag in body.get("tags", [])}
-        return {"certificateArn": arn, "certificateId": ca_id}
+        return {"certificateArn": self.cas[ca_id]["certificateArn"], "certificateId": ca_id}
 
 
 def _verify(ca: Certificate, body: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ def ca_extensions(public_key: PublicKey) -> list[Extension]:
     """
     return [
         Extension(x509.BasicConstraints(ca=True, path_length=0), critical=True),
-        Extension(_usage(key_cert_sign=True, crl_sign=True), critical=True),
+        Extension(key_usage(key_cert_sign=True, crl_sign=True), critical=True),
         Extension(x509.SubjectKeyIdentifier.from_public_key(public_key)),
     ]
 
@@ -33,7 +33,7 @@ def device_extensions(public_key: PublicKey, ca: x509.Certificate) -> list[Exten
     """The extensions of a TLS client's certificate (RFC 5280 sections 4.2.1.1 to 3, 9 and 12)."""
     return [
         Extension(x509.BasicConstraints(ca=False, path_length=None), critical=True),
-        Extension(_usage(digital_signature=True), critical=True),
+        Extension(key_usage(digital_signature=True), critical=True),
         Extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])),
         Extension(x509.SubjectKeyIdentifier.from_public_key(public_key)),
         Extension(_authority_key_identifier(ca)),
@@ -46,9 +46,10 @@ def crl_distribution_points(*urls: str) -> Extension:
     return Extension(x509.CRLDistributionPoints(points))
 
 
-def _usage(
+def key_usage(
     *, digital_signature: bool = False, key_cert_sign: bool = False, crl_sign: bool = False
 ) -> x509.KeyUsage:
+    """The key usage with these purposes and no others (RFC 5280 section 4.2.1.3)."""
     return x509.KeyUsage(
         digital_signature=digital_signature,
         key_cert_sign=key_cert_sign,

@@ -142,8 +142,7 @@ def test_show_says_whether_devices_are_registered(
 
 
 def test_show_says_that_tags_are_unreadable(iot: EmulatedIot) -> None:
-    ca_id = iot.add(CA)
-    iot.tags[iot.cas[ca_id]["certificateArn"]] = {"jitr:stack": "fleet"}
+    ca_id = iot.add(CA, {"jitr:stack": "fleet"})
 
     assert "managed by             unreadable: the tags jitr:stack" in run_jitr("ca", "show", ca_id).out
 

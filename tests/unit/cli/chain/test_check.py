@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from iot_jitr_cli.chain import ChainReport, ChainStatus, CheckId, check_chain
 from iot_jitr_cli.console import ExitCode
 from iot_jitr_cli.pki import DevelopmentCa, DeviceSpec, KeyKind, Validity
+from iot_jitr_cli.pki.extensions import key_usage
 from iot_jitr_cli.pki.keys import key_pem
 from tests.support.identities import ca, ca_under_a_root, common_name, device, unsigned
 
@@ -72,10 +73,6 @@ def signed_by(
         builder = builder.add_extension(usage, critical=True)
     leaf = certificate(device().key, subject=common_name("s"), issuer=name, signer=key)
     return report(leaf, pem(builder.sign(key, SHA256)))
-
-
-def usage(*, may_sign: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(True, False, False, False, False, may_sign, True, False, False)  # noqa: FBT003
 
 
 def with_expired_ca() -> ChainReport:
@@ -160,7 +157,7 @@ CASES: dict[str, tuple[Callable[[], ChainReport], CheckId, str]] = {
     ),
     "a CA without the CA flag": (partial(signed_by, ca_flag=False), CheckId.CA_MAY_SIGN, "CA:TRUE"),
     "a CA that may not sign": (
-        partial(signed_by, usage=usage(may_sign=False)),
+        partial(signed_by, usage=key_usage(crl_sign=True)),
         CheckId.CA_MAY_SIGN,
         "keyCertSign",
     ),
@@ -328,11 +325,13 @@ def test_a_key_usage_that_cannot_be_read_is_not_checked() -> None:
     assert signed_by_our_ca(broken)[CheckId.CLIENT_USE].status is ChainStatus.NOT_CHECKED
 
 
-@pytest.mark.parametrize("key_usage", [None, usage(may_sign=True)])
-def test_a_ca_may_sign_unless_its_key_usage_forbids_it(key_usage: x509.KeyUsage | None) -> None:
-    found = signed_by(usage=key_usage)
+@pytest.mark.parametrize(
+    ("usage", "shown"), [(None, "CA:TRUE"), (key_usage(key_cert_sign=True), "CA:TRUE, keyCertSign")]
+)
+def test_a_ca_may_sign_unless_its_key_usage_forbids_it(usage: x509.KeyUsage | None, shown: str) -> None:
+    found = signed_by(usage=usage)
 
-    assert found[CheckId.CA_MAY_SIGN].found == ("CA:TRUE, keyCertSign" if key_usage else "CA:TRUE")
+    assert found[CheckId.CA_MAY_SIGN].found == shown
     assert found[CheckId.CLIENT_USE].found == "not restricted"
 
 

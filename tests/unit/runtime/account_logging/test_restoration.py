@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iot_jitr_runtime.account_logging.lifecycle import FormerState, Options
 from tests.support.account_log import (
     KEY,
     SWITCHED_OFF,
@@ -93,16 +92,3 @@ def test_the_former_state_is_restored_after_any_sequence_of_repeated_and_cut_off
     one_account: AccountLog, options: dict[str, Any] | None, group: Group, steps: list[Step]
 ) -> None:
     assert_restored(one_account, options, group, steps)
-
-
-@pytest.mark.parametrize(
-    "state",
-    [
-        FormerState(Options()),
-        FormerState(Options(THEIRS, "INFO", disabled=False)),
-        FormerState(Options(THEIRS, "WARN"), retention_days=0),
-        FormerState(Options(THEIRS, "WARN"), retention_days=90, has_key=True),
-    ],
-)
-def test_the_former_state_can_be_read_from_its_tag(state: FormerState) -> None:
-    assert FormerState.from_tag(state.to_tag()) == state

@@ -39,8 +39,7 @@ def test_adoption_turns_the_ca_on_and_records_its_former_state(
 def test_the_deletion_of_an_adopted_ca_restores_its_former_state(
     resource: CaResource, iot: EmulatedIot, former: tuple[str, str], on_delete: OnDelete
 ) -> None:
-    ca_id = registered(iot, former)
-    iot.tags[iot.cas[ca_id]["certificateArn"]] = {"owner": "factory"}
+    ca_id = registered(iot, former, tags={"owner": "factory"})
     resource.create(sni_only(on_delete=on_delete))
 
     resource.delete()

@@ -1,7 +1,5 @@
 """Create and delete: the resulting state of a CA."""
 
-from typing import Any
-
 import pytest
 
 from iot_jitr_runtime.ca_registration.ownership import UNREGISTERED, AdoptionError
@@ -62,17 +60,10 @@ def test_the_ca_is_registered_in_the_desired_state(
     assert iot.state(ca_id) == (status, auto_registration)
 
 
-def registered(iot: EmulatedIot, tags: dict[str, Any]) -> str:
-    """An expired CA that is registered with these tags."""
-    ca_id = iot.add(EXPIRED_CA, certificateMode="SNI_ONLY")
-    iot.tags[iot.cas[ca_id]["certificateArn"]] = tags
-    return ca_id
-
-
 def test_creation_accepts_its_own_registration_of_an_expired_ca(
     resource: CaResource, iot: EmulatedIot
 ) -> None:
-    ca_id = registered(iot, OURS)
+    ca_id = iot.add(EXPIRED_CA, OURS, certificateMode="SNI_ONLY")
 
     assert resource.create(sni_only(ca_certificate_pem=EXPIRED_CA.pem)) == ca_id
     assert iot.state(ca_id) == ON
@@ -82,7 +73,7 @@ def test_creation_accepts_its_own_registration_of_an_expired_ca(
 def test_a_foreign_registration_of_an_expired_ca_is_refused(
     resource: CaResource, iot: EmulatedIot, tags: dict[str, str]
 ) -> None:
-    registered(iot, tags)
+    iot.add(EXPIRED_CA, tags, certificateMode="SNI_ONLY")
     before = iot.snapshot()
 
     with pytest.raises(CaCertificateError) as caught:
@@ -153,7 +144,7 @@ def test_deletion_changes_no_ca_whose_tags_do_not_name_this_resource(
     resource: CaResource, iot: EmulatedIot, tags: dict[str, str]
 ) -> None:
     ca_id = resource.create(sni_only(on_delete=OnDelete.DELETE))
-    iot.tags[iot.cas[ca_id]["certificateArn"]] = tags
+    iot.set_tags(ca_id, tags)
 
     resource.delete()
 
