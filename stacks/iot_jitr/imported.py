@@ -14,7 +14,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from iot_jitr.allowed import CONSTRUCT_ID, Allowed, having, text, texts
+from iot_jitr.allowed import CONSTRUCT_ID, Allowed, having, shown, text, texts
 from iot_jitr.configuration import CrlBucket, upload_prefix
 from iot_jitr.interface import IJitrPipeline
 from iot_jitr.observability.metrics import METRICS_NAMESPACE, NAMESPACE, PipelineMetrics
@@ -149,15 +149,25 @@ class ImportedPipeline(Construct, IJitrPipeline):
         return self._allow_list
 
     def _crl_upload(self, ca: str) -> tuple[s3.IBucket, str]:
-        own = f"s3://{self._output(Output.REVOCATION_BUCKET)}/"
-        location = self._outputs.get(f"{ca}{CRL_LOCATION}") or f"{own}{upload_prefix(CrlBucket(), ca)}"
-        if not location.startswith(own):
+        own, usual_prefix = f"s3://{self._output(Output.REVOCATION_BUCKET)}/", upload_prefix(CrlBucket(), ca)
+        name = f"{ca}{CRL_LOCATION}"
+        # An import by attributes lists no location.
+        listed = name in self._outputs or any(each.endswith(CRL_LOCATION) for each in self._outputs)
+        location = self._output(name) if listed else f"{own}{usual_prefix}"
+        if location.startswith(own):
+            return self._crls, location.removeprefix(own)
+        if cdk.Token.is_unresolved(location):
             raise ConfigurationError(
-                f"{self.node.path}: grant_publish_crl",
-                f"'{ca}', whose CRLs come from {location}",
-                "a CA whose CRLs are uploaded to the pipeline's own bucket",
+                f"{self.node.path}: outputs.{name}",
+                f"{shown(location)}, and the permission names the prefix in it",
+                "the value of the output, as cdk deploy --outputs-file writes it; or an import by "
+                f"from_pipeline_attributes, where the prefix is {usual_prefix}",
             )
-        return self._crls, location.removeprefix(own)
+        raise ConfigurationError(
+            f"{self.node.path}: grant_publish_crl",
+            f"'{ca}', whose CRLs come from {location}",
+            "a CA whose CRLs are uploaded to the pipeline's own bucket",
+        )
 
     def _ca_certificate_id(self, ca: str) -> str:
         return self._output(f"{ca}{CA_CERTIFICATE_ID}")

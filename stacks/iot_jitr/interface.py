@@ -77,7 +77,8 @@ class IJitrPipeline(OutcomeRules):
         """Allow `grantee` to upload the CRLs of the CA with the name `ca` to the pipeline's own bucket.
 
         Raises:
-            ConfigurationError: There is no such CA, or its CRLs come from elsewhere.
+            ConfigurationError: There is no such CA, its CRLs come from elsewhere, or the pipeline is imported
+                by `ExportedOutputs`, with which the location of its CRLs is known at deployment only.
         """
         bucket, prefix = self._crl_upload(ca)
         return bucket.grant_put(grantee, f"{prefix}*")

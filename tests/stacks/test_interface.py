@@ -326,6 +326,8 @@ def test_outputs_that_are_wrong_or_missing_are_refused(team: cdk.Stack) -> None:
         pipeline.grant_write_allow_list(role(team))
     with pytest.raises(ConfigurationError, match=r"'Workshop', whose CRLs come from https://crl"):
         pipeline.grant_publish_crl(role(cdk.Stack(team, "Other")), "Workshop")
+    with pytest.raises(ConfigurationError, match=r"^Team/Jitr: outputs.LineCrlLocation: found nothing"):
+        pipeline.grant_publish_crl(role(cdk.Stack(team, "Third")), "Line")
     with pytest.raises(ConfigurationError, match=r"outputs.LineCaCertificateId: found nothing"):
         pipeline.metric_crl_age("Line")
     with pytest.raises(
@@ -350,6 +352,21 @@ def test_exports_of_another_stack_are_imported_by_the_deployment(
     read = set(re.findall(r'"Fn::ImportValue": "([^"]+)"', json.dumps(template(team))))
     assert read == {"fleet-AllowListTable"}
     assert read <= exported
+
+
+def test_an_upload_location_that_is_known_at_deployment_only_is_refused_with_what_to_import(
+    team: cdk.Stack,
+) -> None:
+    theirs = JitrPipeline.from_stack_outputs(team, "Jitr", ExportedOutputs("fleet"))
+
+    with pytest.raises(ConfigurationError) as refused:
+        theirs.grant_publish_crl(role(team), "Factory")
+
+    assert refused.value.key == "Team/Jitr: outputs.FactoryCrlLocation"
+    assert "found a value that is known at deployment only" in str(refused.value)
+    assert "--outputs-file" in str(refused.value)
+    assert "from_pipeline_attributes, where the prefix is crl/Factory/" in str(refused.value)
+    assert not cdk.Token.is_unresolved(str(refused.value))
 
 
 # outputs
