@@ -23,7 +23,7 @@ from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
 from iot_jitr_cli.waiting import wait_until
 from iot_jitr_runtime import environment
-from iot_jitr_runtime.ledger.rows import KEY
+from iot_jitr_runtime.ledger_table import KEY
 from iot_jitr_runtime.rate_limiter import RATE_LIMITER_KEY
 from iot_jitr_runtime.stack_outputs import Output
 

@@ -6,20 +6,20 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from iot_jitr.encryption import Encryption
+from iot_jitr_runtime.ledger_table import (
+    KEY,
+    RELEASE_AT,
+    SERIAL_INDEX,
+    SERIAL_INDEX_KEY,
+    SUSPENDED_INDEX,
+    SUSPENDED_UNDER,
+    SWEEP_PREFIX,
+    TASK,
+    TASK_DUE_AT,
+    TASK_INDEX,
+    TTL_ATTRIBUTE,
+)
 from iot_jitr_runtime.outcome_events import OWED_INDEX, OWED_SHARD, OWED_SINCE
-
-KEY = "certificateId"
-SERIAL_INDEX = "ca-serial"
-SERIAL_INDEX_KEY = "caSerial"
-TASK_INDEX = "tasks"
-TASK = "task"
-TASK_DUE_AT = "taskDueAt"
-SUSPENDED_INDEX = "suspended"
-SUSPENDED_UNDER = "suspendedUnder"
-RELEASE_AT = "releaseAt"
-TTL_ATTRIBUTE = "expiresAt"
-SWEEP_ITEMS = "#sweep/*"
-"""Pattern, for IAM, of the keys of the items with the state of a CA's sweep."""
 
 
 class Ledger(Construct):
@@ -87,5 +87,5 @@ class Ledger(Construct):
         return iam.PolicyStatement(
             actions=["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
             resources=[self.table.table_arn],
-            conditions={"ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": [SWEEP_ITEMS]}},
+            conditions={"ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": [f"{SWEEP_PREFIX}*"]}},
         )

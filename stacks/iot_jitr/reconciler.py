@@ -10,10 +10,10 @@ from iot_jitr.allowed import as_timedelta
 from iot_jitr.configuration.reconciler import ReconcilerSettings
 from iot_jitr.encryption import KeyUse
 from iot_jitr.functions import JitrFunction
-from iot_jitr.ledger import TASK_INDEX
 from iot_jitr.parts import PipelineParts, read_ca_certificates
 from iot_jitr.permissions import on_certificates, without_resource
 from iot_jitr_runtime import environment
+from iot_jitr_runtime.ledger_table import TASK_INDEX
 
 
 class Reconciler(Construct):

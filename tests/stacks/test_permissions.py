@@ -9,7 +9,6 @@ import pytest
 
 from iot_jitr import AccountLoggingMode, ConnectGuard, CrlBucket
 from iot_jitr.permissions import WITHOUT_RESOURCE, without_resource
-from iot_jitr_runtime.sweep.state import STATE_PREFIX
 from tests.support.scenarios import scenario
 from tests.support.stacks import (
     DEFAULTS,
@@ -144,9 +143,7 @@ def test_the_activator_may_not_touch_the_state_of_a_sweep(template: Template) ->
     """A compromised activator must not be able to confirm a mass revocation."""
     (statement,) = (s for s in statements(template, "Activator") if "dynamodb:" in str(s["Action"]))
 
-    assert statement["Condition"] == {
-        "ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": [f"{STATE_PREFIX}*"]}
-    }
+    assert statement["Condition"] == {"ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": ["#sweep/*"]}}
 
 
 def test_the_page_about_security_names_every_call_that_a_compromised_activator_could_make() -> None:

@@ -7,10 +7,6 @@ from typing import Any
 import pytest
 
 from iot_jitr_runtime import environment
-from iot_jitr_runtime.ledger import KEY, SERIAL_INDEX, SERIAL_INDEX_KEY
-from iot_jitr_runtime.ledger.revocations import RELEASE_AT, SUSPENDED_INDEX, SUSPENDED_UNDER
-from iot_jitr_runtime.ledger.rows import TTL_ATTRIBUTE
-from iot_jitr_runtime.ledger.tasks import TASK, TASK_DUE_AT, TASK_INDEX
 from tests.support.stacks import named, of_type, only, readable
 
 Template = dict[str, Any]
@@ -96,17 +92,17 @@ SET: dict[tuple[str, str], dict[str, Any]] = {
         "BatchSize": 10,
     },
     ("AWS::DynamoDB::Table", "Ledger"): {
-        "KeySchema": [{"AttributeName": KEY, "KeyType": "HASH"}],
+        "KeySchema": [{"AttributeName": "certificateId", "KeyType": "HASH"}],
         "AttributeDefinitions": [
-            {"AttributeName": name, "AttributeType": "N" if name in {TASK_DUE_AT, RELEASE_AT} else "S"}
-            for name in (KEY, SERIAL_INDEX_KEY, TASK, TASK_DUE_AT, SUSPENDED_UNDER, RELEASE_AT)
+            {"AttributeName": name, "AttributeType": "N" if name in {"taskDueAt", "releaseAt"} else "S"}
+            for name in ("certificateId", "caSerial", "task", "taskDueAt", "suspendedUnder", "releaseAt")
         ],
         "GlobalSecondaryIndexes": [
-            _index(SERIAL_INDEX, SERIAL_INDEX_KEY),
-            _index(TASK_INDEX, TASK, TASK_DUE_AT),
-            _index(SUSPENDED_INDEX, SUSPENDED_UNDER, RELEASE_AT),
+            _index("ca-serial", "caSerial"),
+            _index("tasks", "task", "taskDueAt"),
+            _index("suspended", "suspendedUnder", "releaseAt"),
         ],
-        "TimeToLiveSpecification": {"AttributeName": TTL_ATTRIBUTE, "Enabled": True},
+        "TimeToLiveSpecification": {"AttributeName": "expiresAt", "Enabled": True},
         "BillingMode": "PAY_PER_REQUEST",
         "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
     },

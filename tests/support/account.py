@@ -23,8 +23,14 @@ from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger import KEY, SERIAL_INDEX, SERIAL_INDEX_KEY, Ledger, Row
 from iot_jitr_runtime.ledger.outbox import Outbox
-from iot_jitr_runtime.ledger.revocations import RELEASE_AT, SUSPENDED_INDEX, SUSPENDED_UNDER
-from iot_jitr_runtime.ledger.tasks import TASK, TASK_DUE_AT, TASK_INDEX
+from iot_jitr_runtime.ledger_table import (
+    RELEASE_AT,
+    SUSPENDED_INDEX,
+    SUSPENDED_UNDER,
+    TASK,
+    TASK_DUE_AT,
+    TASK_INDEX,
+)
 from iot_jitr_runtime.outcome_events import OWED_INDEX, OWED_SHARD, OWED_SINCE
 from iot_jitr_runtime.outcomes import Reason, RefusedError
 from iot_jitr_runtime.policy.attachment import SharedPolicy

@@ -32,7 +32,8 @@ from iot_jitr_cli.verify.pipeline import Pipeline
 from iot_jitr_cli.waiting import wait_until
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
-from iot_jitr_runtime.ledger.rows import KEY, VALID_UNTIL, Row
+from iot_jitr_runtime.ledger.rows import VALID_UNTIL, Row
+from iot_jitr_runtime.ledger_table import KEY
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.stack_outputs import Output
 

@@ -13,7 +13,7 @@ from iot_jitr_cli.waiting import wait_until
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.ca_registration.lifecycle import IN_ANOTHER_ACCOUNT
 from iot_jitr_runtime.ca_registration.properties import RESOURCE_TYPE
-from iot_jitr_runtime.ledger.rows import KEY
+from iot_jitr_runtime.ledger_table import KEY
 from iot_jitr_runtime.rate_limiter import NEXT_SLOT, RATE_LIMITER_KEY
 from iot_jitr_runtime.stack_outputs import Output
 from tests.support.admission_function import create_admission_function

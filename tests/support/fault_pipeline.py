@@ -14,8 +14,8 @@ from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
 from iot_jitr_cli.pki.validity import Validity
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.ledger import KEY
+from iot_jitr_runtime.ledger_table import SWEEP_PREFIX
 from iot_jitr_runtime.stack_outputs import Output
-from iot_jitr_runtime.sweep.state import STATE_PREFIX
 from tests.support.cloud import Cloud
 from tests.support.fault_proxy import FaultProxy
 
@@ -162,7 +162,7 @@ class Pipeline(Cloud):
         requested_at = int((datetime.now(UTC) - settle).timestamp() * 1000)
         self.client("dynamodb").update_item(
             TableName=self.outputs[Output.LEDGER_TABLE],
-            Key={KEY: {"S": f"{STATE_PREFIX}{self.outputs['LabCaCertificateId']}"}},
+            Key={KEY: {"S": f"{SWEEP_PREFIX}{self.outputs['LabCaCertificateId']}"}},
             UpdateExpression="SET rescanRequestedAt = :then",
             ConditionExpression="attribute_exists(rescanRequestedAt)",
             ExpressionAttributeValues={":then": {"N": str(requested_at)}},

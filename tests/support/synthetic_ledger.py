@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger import KEY, SERIAL_INDEX, State, ca_serial
-from iot_jitr_runtime.sweep.state import STATE_PREFIX
+from iot_jitr_runtime.ledger_table import SWEEP_PREFIX
 
 PAGE_BYTES = 1_000_000
 _BATCH = 100
@@ -111,7 +111,7 @@ class SyntheticLedger:
 
     def update_item(self, *, Key: Any, UpdateExpression: str, **request: Any) -> dict[str, Any]:  # noqa: N803
         """Only the sweep's state is written, by its own expressions."""
-        assert Key[KEY]["S"].startswith(STATE_PREFIX)
+        assert Key[KEY]["S"].startswith(SWEEP_PREFIX)
         names = request["ExpressionAttributeNames"]
         values = request["ExpressionAttributeValues"]
         if request["ConditionExpression"] == "#n0 = :v0":

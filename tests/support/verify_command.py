@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from iot_jitr_runtime.ledger.rows import KEY
+from iot_jitr_runtime.ledger_table import KEY
 from iot_jitr_runtime.stack_outputs import Output
 from tests.support.cloud import Cloud
 from tests.support.command_line import run_jitr

@@ -14,8 +14,8 @@ from iot_jitr_runtime.aws_errors import AwsError
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import Ledger
-from iot_jitr_runtime.ledger.rows import KEY
 from iot_jitr_runtime.ledger.tasks import Task, task_key
+from iot_jitr_runtime.ledger_table import KEY
 from iot_jitr_runtime.policy.deletion import delete_own_policy
 from iot_jitr_runtime.stack_outputs import Output
 

@@ -16,6 +16,7 @@ from iot_jitr_runtime.activator.issuers import Issuers
 from iot_jitr_runtime.activator.validate import Validation
 from iot_jitr_runtime.aws_errors import CLIENT_CONFIG
 from iot_jitr_runtime.errors import JitrError
+from iot_jitr_runtime.ledger_table import KEY
 from iot_jitr_runtime.metric_names import Metric
 from iot_jitr_runtime.policy import PolicyKind
 from iot_jitr_runtime.policy.attachment import PerDevicePolicy, SharedPolicy
@@ -137,7 +138,6 @@ def build_outbox(
         return None
     from iot_jitr_runtime.dynamodb import Table  # noqa: PLC0415 - see above
     from iot_jitr_runtime.ledger.outbox import EVENTS_CONFIG, Outbox  # noqa: PLC0415 - see above
-    from iot_jitr_runtime.ledger.rows import KEY  # noqa: PLC0415 - see above
 
     def report(events: int, detail: str) -> None:
         metrics.add_metric(Metric.EVENTS_UNPUBLISHED, "Count", events)

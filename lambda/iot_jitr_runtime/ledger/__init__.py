@@ -11,16 +11,13 @@ from iot_jitr_runtime.ledger.claim import Claim
 from iot_jitr_runtime.ledger.lease import LeaseLostError
 from iot_jitr_runtime.ledger.rows import (
     CLAIM_MARGIN,
-    KEY,
-    SERIAL_INDEX,
-    SERIAL_INDEX_KEY,
-    TTL_ATTRIBUTE,
     Identity,
     Row,
     State,
     ca_serial,
 )
 from iot_jitr_runtime.ledger.table import Ledger
+from iot_jitr_runtime.ledger_table import KEY, SERIAL_INDEX, SERIAL_INDEX_KEY, TTL_ATTRIBUTE
 
 __all__ = [
     "CLAIM_MARGIN",

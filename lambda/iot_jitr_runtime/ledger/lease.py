@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
 from iot_jitr_runtime.dynamodb import ConditionFailedError, Item, Table, Update
-from iot_jitr_runtime.ledger.rows import LEASE_EXPIRES_AT, LEASE_TOKEN, TTL_ATTRIBUTE
+from iot_jitr_runtime.ledger.rows import LEASE_EXPIRES_AT, LEASE_TOKEN
+from iot_jitr_runtime.ledger_table import TTL_ATTRIBUTE
 from iot_jitr_runtime.outcomes import DeferredError, Reason
 
 RELEASED = {LEASE_TOKEN: None, LEASE_EXPIRES_AT: None}

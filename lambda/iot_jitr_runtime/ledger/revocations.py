@@ -7,18 +7,17 @@ from boto3.dynamodb.conditions import Attr, Key
 from iot_jitr_runtime.dynamodb import plain
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId, SerialNumber
 from iot_jitr_runtime.ledger.claim import Claim
-from iot_jitr_runtime.ledger.rows import SERIAL_INDEX, SERIAL_INDEX_KEY, VALID_UNTIL, Row, State, ca_serial
+from iot_jitr_runtime.ledger.rows import VALID_UNTIL, Row, State, ca_serial
 from iot_jitr_runtime.ledger.table import Ledger
+from iot_jitr_runtime.ledger_table import (
+    RELEASE_AT,
+    SERIAL_INDEX,
+    SERIAL_INDEX_KEY,
+    SUSPENDED_INDEX,
+    SUSPENDED_UNDER,
+)
 from iot_jitr_runtime.outcome_events import EventType
 from iot_jitr_runtime.outcomes import Reason
-
-SUSPENDED_INDEX = "suspended"
-"""Global secondary index, keys only, of what this pipeline has put on hold: partition key `SUSPENDED_UNDER`,
-sort key `RELEASE_AT`."""
-SUSPENDED_UNDER = "suspendedUnder"
-"""Id of the CA."""
-RELEASE_AT = "releaseAt"
-"""Time of the next attempt to release, in milliseconds since the epoch; 0 if none has failed yet."""
 
 _NOT_SUSPENDED = {SUSPENDED_UNDER: None, RELEASE_AT: None}
 _ANY_TIME = 10**15

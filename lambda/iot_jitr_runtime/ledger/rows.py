@@ -7,16 +7,11 @@ from enum import StrEnum
 from typing import Any
 
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId, SerialNumber
+from iot_jitr_runtime.ledger_table import SERIAL_INDEX_KEY
 from iot_jitr_runtime.outcomes import Reason
 
-KEY = "certificateId"
-SERIAL_INDEX = "ca-serial"
-"""Global secondary index, keys only, partition key `SERIAL_INDEX_KEY`."""
-SERIAL_INDEX_KEY = "caSerial"
 VALID_UNTIL = "lookAgainAt"
 """The attribute of `Row.valid_until`, in milliseconds since the epoch: the end of the decision TTL."""
-TTL_ATTRIBUTE = "expiresAt"
-"""Seconds since the epoch; only rows without a decision about a certificate have it."""
 LEASE_TOKEN = "leaseToken"  # noqa: S105 - an attribute's name
 LEASE_EXPIRES_AT = "leaseExpiresAt"
 CLAIM_MARGIN = timedelta(seconds=5)

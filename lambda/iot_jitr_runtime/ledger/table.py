@@ -12,8 +12,9 @@ from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger.claim import Claim, is_undecided, reasons, why_not
 from iot_jitr_runtime.ledger.fleet import Fleet
 from iot_jitr_runtime.ledger.lease import RELEASED, Lease, LeaseLostError, is_free
-from iot_jitr_runtime.ledger.rows import KEY, LASTING, TTL_ATTRIBUTE, VALID_UNTIL, Identity, Row, State
+from iot_jitr_runtime.ledger.rows import LASTING, VALID_UNTIL, Identity, Row, State
 from iot_jitr_runtime.ledger.tasks import SUPERSEDED_BY, ScheduledTasks
+from iot_jitr_runtime.ledger_table import KEY, TTL_ATTRIBUTE
 from iot_jitr_runtime.outcome_events import EventType
 from iot_jitr_runtime.outcomes import Reason, Verdict
 

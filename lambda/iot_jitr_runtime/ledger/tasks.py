@@ -14,13 +14,9 @@ from boto3.dynamodb.conditions import Attr, ConditionBase, Key
 
 from iot_jitr_runtime.dynamodb import ConditionFailedError, Table, Update
 from iot_jitr_runtime.identifiers import CertificateId
-from iot_jitr_runtime.ledger.rows import TTL_ATTRIBUTE, Identity, State
+from iot_jitr_runtime.ledger.rows import Identity, State
+from iot_jitr_runtime.ledger_table import TASK, TASK_DUE_AT, TASK_INDEX, TTL_ATTRIBUTE
 
-TASK_INDEX = "tasks"
-"""Global secondary index, keys only, partition key `TASK`, sort key `TASK_DUE_AT`."""
-TASK = "task"
-TASK_DUE_AT = "taskDueAt"
-"""In milliseconds since the epoch."""
 SUPERSEDED_BY = "supersededBy"
 _FAILURES = "taskFailures"
 _ERROR = "taskError"

@@ -11,10 +11,8 @@ from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.ledger.lease import Lease
 from iot_jitr_runtime.ledger.rows import milliseconds
+from iot_jitr_runtime.ledger_table import SWEEP_PREFIX
 from iot_jitr_runtime.revocation.store import Published
-
-STATE_PREFIX = "#sweep/"
-"""Prefix of the keys of these items; no certificate id has it."""
 
 
 class NotTrippedError(JitrError):
@@ -204,7 +202,7 @@ class SweepStates:
 
 
 def _key(ca: CaCertificateId) -> str:
-    return f"{STATE_PREFIX}{ca}"
+    return f"{SWEEP_PREFIX}{ca}"
 
 
 def _state(item: Item) -> SweepState:

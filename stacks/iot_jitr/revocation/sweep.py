@@ -14,12 +14,12 @@ from iot_jitr.ca_registration import CaRegistration
 from iot_jitr.configuration import RevocationSettings
 from iot_jitr.encryption import KeyUse
 from iot_jitr.functions import JitrFunction
-from iot_jitr.ledger import SERIAL_INDEX, SUSPENDED_INDEX, TASK_INDEX
 from iot_jitr.parts import PipelineParts, read_ca_certificates
 from iot_jitr.permissions import on_certificates
 from iot_jitr.revocation.bucket import RevocationBucket
 from iot_jitr_policy.client_id import UnknownClientIdError
 from iot_jitr_runtime import environment
+from iot_jitr_runtime.ledger_table import SERIAL_INDEX, SUSPENDED_INDEX, TASK_INDEX
 from iot_jitr_runtime.policy import PLACEHOLDER
 from iot_jitr_runtime.revocation import PREFIX
 
