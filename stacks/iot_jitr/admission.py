@@ -14,7 +14,7 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from iot_jitr.acknowledgements import acknowledge_wildcard
-from iot_jitr.allowed import as_timedelta, having, one_of, span
+from iot_jitr.allowed import having, one_of, span, whole_seconds
 from iot_jitr.choices import OneOfClasses
 from iot_jitr.encryption import Encryption
 from iot_jitr.functions import JitrFunction
@@ -113,8 +113,11 @@ class AdmissionResource(Construct):
             self._arn = function if isinstance(function, str) else function.function_arn
             if not isinstance(function, str) and cdk.Resource.is_owned_resource(function):
                 self._of_this_app = function
-            seconds = int(as_timedelta(admission.timeout).total_seconds())
-            settings = {"kind": "function", "function": self._arn, "timeout_seconds": seconds}
+            settings = {
+                "kind": "function",
+                "function": self._arn,
+                "timeout_seconds": whole_seconds(admission.timeout),
+            }
             self._warn_of_another_account()
         self.setting = cdk.Stack.of(self).to_json_string(settings)
 

@@ -59,9 +59,11 @@ def _kind(value: object) -> str:
 
 
 def did_you_mean(value: object, known: Iterable[str]) -> str:
-    """Return `did you mean 'x'? ` for the known name nearest to `value`; empty where none is near."""
+    """Return `did you mean 'x'? ` for the known name nearest to a text; empty where none is near."""
+    if not isinstance(value, str):
+        return ""
     names = {name.lower(): name for name in known}
-    near = get_close_matches(str(value).lower(), names, n=1, cutoff=0.6)
+    near = get_close_matches(value.lower(), names, n=1, cutoff=0.6)
     return f"did you mean '{names[near[0]]}'? " if near else ""
 
 
@@ -283,6 +285,11 @@ def as_timedelta(value: object) -> timedelta:
         case str() if found := re.fullmatch(_TIME, value):
             return timedelta(**{f"{found[2]}s": int(found[1])})
     raise ValueError
+
+
+def whole_seconds(length: object) -> int:
+    """Return the value of an option that is a length of time, in seconds."""
+    return as_timedelta(length) // timedelta(seconds=1)
 
 
 def as_duration(length: timedelta) -> cdk.Duration:

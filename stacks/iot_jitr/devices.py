@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -57,10 +57,10 @@ class DeviceProfile:
         DevicePolicyError: The policy's template names the device's thing, and there are no things.
     """
 
-    policy: DevicePolicy = field(default_factory=DevicePolicy.shared)
-    admission: Admission | None = None
-    things: ThingRegistration | None = None
-    on_refusal: Mapping[str, str] = field(default_factory=dict)
+    policy: DevicePolicy
+    admission: Admission | None
+    things: ThingRegistration | None
+    on_refusal: Mapping[str, str]
 
     def __post_init__(self) -> None:
         if self.policy.needs_thing_name and self.things is None:

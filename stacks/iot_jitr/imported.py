@@ -18,7 +18,7 @@ from iot_jitr.allowed import CONSTRUCT_ID, Allowed, having, shown, text, texts
 from iot_jitr.configuration import CrlBucket, upload_prefix
 from iot_jitr.interface import IJitrPipeline
 from iot_jitr.observability.metrics import METRICS_NAMESPACE, NAMESPACE, PipelineMetrics
-from iot_jitr.outcome_events import BUS_ARN, refuse_elsewhere
+from iot_jitr.outcome_events import BUS_ARN
 from iot_jitr.validation import ConfigurationError, checked_in, options
 from iot_jitr_runtime.stack_outputs import CA_CERTIFICATE_ID, CRL_LOCATION, Output
 
@@ -129,24 +129,17 @@ class ImportedPipeline(Construct, IJitrPipeline):
     # Resources of optional parts are imported at their first use: a pipeline may not have them.
 
     @cached_property
-    def _bus(self) -> events.IEventBus:
+    def _event_bus(self) -> events.IEventBus:
         return events.EventBus.from_event_bus_arn(self, "EventBus", self._output(Output.EVENT_BUS))
 
     @cached_property
-    def _allow_list(self) -> dynamodb.ITable:
+    def _allow_list_table(self) -> dynamodb.ITable:
         return self._table("AllowList", Output.ALLOW_LIST_TABLE)
 
     @cached_property
     def _crls(self) -> s3.IBucket:
         name = self._output(Output.REVOCATION_BUCKET)
         return s3.Bucket.from_bucket_attributes(self, "Crls", bucket_name=name, encryption_key=self._key)
-
-    def _event_bus(self) -> events.IEventBus:
-        refuse_elsewhere(self, self._bus)
-        return self._bus
-
-    def _allow_list_table(self) -> dynamodb.ITable:
-        return self._allow_list
 
     def _crl_upload(self, ca: str) -> tuple[s3.IBucket, str]:
         own, usual_prefix = f"s3://{self._output(Output.REVOCATION_BUCKET)}/", upload_prefix(CrlBucket(), ca)

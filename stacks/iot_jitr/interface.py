@@ -70,7 +70,7 @@ class IJitrPipeline(OutcomeRules):
         Raises:
             ConfigurationError: The pipeline has no allow list.
         """
-        return self._allow_list_table().grant_read_write_data(grantee)
+        return self._allow_list_table.grant_read_write_data(grantee)
 
     @_checked
     def grant_publish_crl(self, grantee: _Grantee, ca: Annotated[str, _CA]) -> iam.Grant:
@@ -212,6 +212,7 @@ class IJitrPipeline(OutcomeRules):
         """Days until the CA certificate expires; negative afterwards."""
         return self.metric(Metric.CA_DAYS_TO_EXPIRY, ca=ca, **options)
 
+    @property
     def _allow_list_table(self) -> dynamodb.ITable:
         raise NotImplementedError
 

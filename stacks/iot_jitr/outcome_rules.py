@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict, Unpack, cast
 
 from aws_cdk import aws_events as events
 from constructs import Construct  # noqa: TC002 - its annotations are read
 
 from iot_jitr.allowed import CONSTRUCT_ID, Allowed, having, list_of, one_of, text
+from iot_jitr.outcome_events import refuse_elsewhere
 from iot_jitr.validation import checked_in
 from iot_jitr_runtime.outcome_events import SOURCE, EventType
 from iot_jitr_runtime.outcomes import Reason
@@ -89,11 +90,12 @@ class OutcomeRules:
         Raises:
             ConfigurationError: The pipeline has no outcome events, or an argument is of the wrong type.
         """
-        scope = self if cross_stack_scope is None else cross_stack_scope
+        pipeline = cast("Construct", self)  # each class with this interface is one
+        refuse_elsewhere(pipeline, self._event_bus)
         rule = events.Rule(
-            scope,  # type: ignore[arg-type]  # each class with this interface is a construct
+            pipeline if cross_stack_scope is None else cross_stack_scope,
             construct_id,
-            event_bus=self._event_bus(),
+            event_bus=self._event_bus,
             description=description,
             event_pattern=event_pattern,
             rule_name=rule_name,
@@ -162,6 +164,7 @@ class OutcomeRules:
         rule.add_event_pattern(detail_type=[event_type.value])
         return rule
 
+    @property
     def _event_bus(self) -> events.IEventBus:
         """The bus that receives the outcome events."""
         raise NotImplementedError

@@ -44,7 +44,7 @@ from iot_jitr.observability import (
     PipelineMetrics,
     Watched,
 )
-from iot_jitr.outcome_events import OutcomeEventPublishing, OutcomeEvents, refuse_elsewhere
+from iot_jitr.outcome_events import OutcomeEventPublishing, OutcomeEvents
 from iot_jitr.parts import PipelineParts
 from iot_jitr.policy import DevicePolicy
 from iot_jitr.queues import ActivationQueues
@@ -283,6 +283,7 @@ class JitrPipeline(Construct, Importable):
             publishing.grant_publish(self.revocation.sweep.function)
         return publishing
 
+    @property
     def _event_bus(self) -> events.IEventBus:
         if self.outcome_events is None:
             raise ConfigurationError(
@@ -290,9 +291,9 @@ class JitrPipeline(Construct, Importable):
                 "a pipeline whose outcome events are off",
                 "a pipeline with outcome_events=OutcomeEvents()",
             )
-        refuse_elsewhere(self, self.outcome_events.event_bus)
         return self.outcome_events.event_bus
 
+    @property
     def _allow_list_table(self) -> dynamodb.ITable:
         admission = self.devices.admission
         if admission is None or admission.table is None:

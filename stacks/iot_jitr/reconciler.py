@@ -2,11 +2,10 @@
 
 from datetime import timedelta
 
-import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from iot_jitr.allowed import as_timedelta
+from iot_jitr.allowed import as_timedelta, whole_seconds
 from iot_jitr.configuration.reconciler import ReconcilerSettings
 from iot_jitr.encryption import KeyUse
 from iot_jitr.functions import JitrFunction
@@ -40,8 +39,8 @@ class Reconciler(Construct):
             environment={
                 **parts.environment(cas, (environment.DEVICE_POLICY, environment.THINGS)),
                 environment.ACTIVATION_QUEUE_URL: activation.queue_url,
-                environment.PENDING_AFTER_SECONDS: _seconds(settings.pending_after),
-                environment.FULL_LISTING_SECONDS: _seconds(settings.full_pass_every),
+                environment.PENDING_AFTER_SECONDS: str(whole_seconds(settings.pending_after)),
+                environment.FULL_LISTING_SECONDS: str(whole_seconds(settings.full_pass_every)),
             },
             permissions=[
                 iam.PolicyStatement(
@@ -71,7 +70,3 @@ class Reconciler(Construct):
         self.schedule = self.function.on_schedule(
             "Schedule", as_timedelta(settings.every), "Searches for certificates without a decision"
         )
-
-
-def _seconds(length: timedelta | cdk.Duration) -> str:
-    return str(int(as_timedelta(length).total_seconds()))

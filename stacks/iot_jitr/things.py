@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
-from iot_jitr.allowed import as_timedelta, list_of, one_of, refusal, shown, span, text, texts
+from iot_jitr.allowed import list_of, one_of, refusal, shown, span, text, texts, whole_seconds
+from iot_jitr.permissions import on_certificates
 from iot_jitr.validation import options
 from iot_jitr_runtime.certificate_fields import IDENTIFYING, Field, UnknownFieldError, fields_of, fill
 from iot_jitr_runtime.things.patterns import (
@@ -133,10 +134,10 @@ def things_setting(things: ThingRegistration, scope: "Construct", *, lease: time
         attributes=dict(things.attributes),
         attachment=Attachment(things.attachment).value,
         renewal=Renewal(things.renewal).value,
-        grace_seconds=int(as_timedelta(things.grace_period).total_seconds()),
+        grace_seconds=whole_seconds(things.grace_period),
     )
     return cdk.Stack.of(scope).to_json_string(
-        {"thing": asdict(settings), "lease_seconds": int(lease.total_seconds())}
+        {"thing": asdict(settings), "lease_seconds": whole_seconds(lease)}
     )
 
 
@@ -145,7 +146,7 @@ def registration_permissions(things: ThingRegistration, scope: "Construct") -> l
     names = [_arn(scope, "thing", things.name)]
     statements = [
         iam.PolicyStatement(actions=["iot:CreateThing", "iot:ListThingPrincipals"], resources=names),
-        iam.PolicyStatement(actions=["iot:AttachThingPrincipal"], resources=[_arn(scope, "cert", "{{}}")]),
+        on_certificates(scope, "iot:AttachThingPrincipal"),
     ]
     if things.groups:
         groups = [_arn(scope, "thinggroup", group) for group in things.groups]
@@ -159,12 +160,9 @@ def retirement_permissions(things: ThingRegistration, scope: "Construct") -> lis
     """Return the permissions to end grace periods, besides access to the ledger."""
     if things.renewal is Renewal.REFUSE:
         return []
-    certificates = [_arn(scope, "cert", "{{}}")]
     return [
-        iam.PolicyStatement(
-            actions=["iot:DescribeCertificate", "iot:UpdateCertificate"], resources=certificates
-        ),
-        iam.PolicyStatement(actions=["iot:DetachThingPrincipal"], resources=[*certificates]),
+        on_certificates(scope, "iot:DescribeCertificate", "iot:UpdateCertificate"),
+        on_certificates(scope, "iot:DetachThingPrincipal"),
     ]
 
 

@@ -29,7 +29,8 @@ from iot_jitr import (
     ThingRegistration,
 )
 from iot_jitr_runtime.errors import JitrError
-from tests.support.options import CA, FUNCTION, PLACES, context, made
+from tests.support.options import CA, PLACES, context, made
+from tests.support.scenarios import EXPECTED
 from tests.support.stacks import FACTORY_CA
 from tools.construct_page import options
 
@@ -39,7 +40,7 @@ ALIAS = "arn:aws:kms:eu-central-1:123456789012:alias/mine"
 PRIVATE_CA = "arn:aws:acm-pca:eu-central-1:123456789012:certificate-authority/1"
 WRONG: list[tuple[str, dict[str, Any], str, str]] = [
     ("AdmissionFunction", {"function": ...}, "function", "found nothing"),
-    ("AdmissionFunction", {"function": FUNCTION[:-12]}, "function", "or the ARN of one"),
+    ("AdmissionFunction", {"function": EXPECTED[:-12]}, "function", "or the ARN of one"),
     ("AdmissionFunction", {"key": "cn"}, "key", "found an unknown key"),
     ("AdmissionFunction", {"timeout": "60 seconds"}, "timeout", "1 second to 10 seconds"),
     ("AdmissionFunction", {"timeout": 5}, "timeout", 'a time with its unit ("5 minutes")'),
@@ -67,6 +68,9 @@ WRONG: list[tuple[str, dict[str, Any], str, str]] = [
     ("CaConfiguration", {"revocation": ...}, "revocation", "found nothing"),
     ("CaConfiguration", {"revocation": "no"}, "revocation", 'found "no"'),
     ("CaConfiguration", {"revocation": "None"}, "revocation", "did you mean 'none'?"),
+    ("CaConfiguration", {"revocation": {}}, "revocation.type", "found nothing; allowed: none, url, bucket"),
+    ("CaConfiguration", {"revocation": {"type": ["url"]}}, "revocation.type", 'found ["url"]'),
+    ("CaConfiguration", {"revocation": {"type": "none", "url": "x"}}, "revocation.url", "an unknown key"),
     ("CaConfiguration", {"signer": ...}, "signer", "found none with mode DEFAULT"),
     ("CaConfiguration", {"signer": {"type": "none"}}, "signer", "found none with mode DEFAULT"),
     ("CaConfiguration", {"signer": NoSigner()}, "signer", "found none with mode DEFAULT"),
@@ -122,6 +126,8 @@ WRONG: list[tuple[str, dict[str, Any], str, str]] = [
     ("CrlBucket", {"max_age": 548 * DAY}, "max_age", "found 548 days"),
     ("CrlBucket", {"prefix": "crl/*"}, "prefix", 'found "crl/*"'),
     ("CrlBucket", {"prefix": "index/"}, "prefix", "the pipeline's own"),
+    ("CrlBucket", {"prefix": "ind"}, "prefix", "the pipeline's own"),
+    ("CrlBucket", {"prefix": ""}, "prefix", "the pipeline's own"),
     (
         "CrlUrl",
         {"max_age": 30 * MINUTE},
@@ -129,7 +135,10 @@ WRONG: list[tuple[str, dict[str, Any], str, str]] = [
         "found 30 minutes; allowed: 1 hour to 366 days, in whole",
     ),
     ("CrlUrl", {"max_age": cdk.Duration.minutes(30)}, "max_age", "found 30 minutes"),
+    ("CrlUrl", {"max_age_hours": 5}, "max_age_hours", "found an unknown key"),
+    ("CrlUrl", {"url": ...}, "url", "found nothing; allowed: an https://"),
     ("CrlUrl", {"url": "ldap://crl.example/ca"}, "url", 'found "ldap://crl.example/ca"'),
+    ("CrlUrl", {"url": "https://user:secret@x/y"}, "url", "URL without credentials"),
     ("CustomDomain", {"certificate": "x"}, "certificate", 'found "x"'),
     ("CustomDomain", {"name": "https://x.y"}, "name", 'found "https://x.y"'),
     ("CustomDomain", {"validation_certificate": "x"}, "validation_certificate", 'found "x"'),
@@ -158,6 +167,7 @@ WRONG: list[tuple[str, dict[str, Any], str, str]] = [
         "did you mean 'allow_list'?",
     ),
     ("JitrConfiguration", {"alarms": "nine"}, "alarms", "did you mean 'none'?"),
+    ("JitrConfiguration", {"alarms": []}, "alarms", 'or "none" for no alarms'),
     ("JitrConfiguration", {"cas": ...}, "cas", "found nothing; allowed: a list of CaConfiguration"),
     ("JitrConfiguration", {"cas": []}, "cas", "found no CA"),
     ("JitrConfiguration", {"cas": {}}, "cas", "found {}"),
@@ -177,6 +187,7 @@ WRONG: list[tuple[str, dict[str, Any], str, str]] = [
     ("JitrConfiguration", {"stack_name": "-x"}, "stack_name", 'found "-x"'),
     ("JitrConfiguration", {"things": []}, "things", "found []; allowed: a ThingRegistration"),
     ("JitrConfiguration", {"zzz": 5}, "zzz", "found an unknown key; allowed: account_logging"),
+    ("OutcomeEvents", {"event_bus": EXPECTED}, "event_bus", "an event bus (events.IEventBus), or the ARN of"),
     ("ReconcilerSettings", {"every": 90 * SECOND}, "every", "whole minutes"),
     (
         "ReconcilerSettings",

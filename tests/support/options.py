@@ -5,9 +5,8 @@ from typing import Any
 
 import iot_jitr
 from tests.support.ca_certificates import FACTORY
-from tests.support.scenarios import SERVER
+from tests.support.scenarios import EXPECTED, SERVER
 
-FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function:is-it-ours"
 CA = {
     "name": "Factory",
     "certificate": FACTORY,
@@ -15,7 +14,7 @@ CA = {
     "revocation": "none",
 }
 PLACES: dict[str, tuple[str, dict[str, Any]]] = {
-    "AdmissionFunction": ("admission", {"type": "function", "function": FUNCTION}),
+    "AdmissionFunction": ("admission", {"type": "function", "function": EXPECTED}),
     "AlarmSettings": ("alarms", {}),
     "AllowList": ("admission", {"type": "allow_list"}),
     "CaConfiguration": ("cas[0]", CA),
@@ -29,6 +28,7 @@ PLACES: dict[str, tuple[str, dict[str, Any]]] = {
     "DevicePolicy": ("policy", {}),
     "ExistingDomain": ("connect_guard.domain", {"type": "existing", "name": "devices"}),
     "JitrConfiguration": ("", {"cas": [CA]}),
+    "OutcomeEvents": ("outcome_events", {}),
     "ReconcilerSettings": ("reconciler", {}),
     "RevocationSettings": ("revocation", {}),
     "ThingRegistration": ("things", {}),

@@ -15,8 +15,6 @@ from iot_jitr.configuration.revocation import (
     NoRevocation,
     Revocation,
     RevocationSettings,
-    upload_bucket,
-    upload_key_arn,
     upload_prefix,
 )
 
@@ -36,7 +34,5 @@ __all__ = [
     "Removal",
     "Revocation",
     "RevocationSettings",
-    "upload_bucket",
-    "upload_key_arn",
     "upload_prefix",
 ]

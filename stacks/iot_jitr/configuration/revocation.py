@@ -97,18 +97,6 @@ def upload_prefix(source: CrlBucket, ca_name: str) -> str:
     return f"crl/{ca_name}/" if source.prefix is None else source.prefix
 
 
-def upload_bucket(source: CrlBucket) -> str | None:
-    """Return the name of the bucket; None for the pipeline's own."""
-    return source.bucket if isinstance(source.bucket, str | None) else source.bucket.bucket_name
-
-
-def upload_key_arn(source: CrlBucket) -> str | None:
-    """Return the ARN of the key that encrypts a bucket of your own; None for S3's own key."""
-    of_bucket = None if isinstance(source.bucket, str | None) else source.bucket.encryption_key
-    key = source.encryption_key or of_bucket
-    return key if isinstance(key, str | None) else key.key_arn
-
-
 Revocation = NoRevocation | CrlUrl | CrlBucket
 """The source of a CA's revocations."""
 

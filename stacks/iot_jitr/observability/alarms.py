@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from iot_jitr.allowed import as_duration, as_timedelta, did_you_mean, shown
+from iot_jitr.allowed import as_duration, as_timedelta, did_you_mean, shown, whole_seconds
 from iot_jitr.observability.metrics import DAY, FIVE_MINUTES, HOUR, QUARTER_HOUR, PipelineMetrics
 from iot_jitr.observability.settings import AlarmName, AlarmSettings
 from iot_jitr.validation import ConfigurationError
@@ -164,7 +163,7 @@ def _all(watched: Watched, settings: AlarmSettings) -> Iterator[_Alarm]:
             AlarmName.CRL_STALE,
             f"The CRL of CA '{name}' is stale, or will be soon: its new devices have to wait then",
             own(Metric.CRL_TIME_LEFT, HOUR, ca=certificate_id),
-            _seconds(settings.crl_time_left),
+            whole_seconds(settings.crl_time_left),
             name,
             below=True,
         )
@@ -199,13 +198,13 @@ def _of_messages(watched: Watched, settings: AlarmSettings) -> Iterator[_Alarm]:
         AlarmName.DEAD_LETTER_AGE,
         "A dead letter has been there for days: SQS deletes it 14 days after its first enqueue",
         dead_letters.metric_approximate_age_of_oldest_message(**over),
-        _seconds(settings.dead_letter_age),
+        whole_seconds(settings.dead_letter_age),
     )
     yield _Alarm(
         AlarmName.OLDEST_MESSAGE,
         "Devices have been waiting for their activation for long",
         activation.metric_approximate_age_of_oldest_message(**over),
-        _seconds(settings.oldest_message),
+        whole_seconds(settings.oldest_message),
         periods=3,
     )
     yield _Alarm(
@@ -230,7 +229,7 @@ def _of_messages(watched: Watched, settings: AlarmSettings) -> Iterator[_Alarm]:
         AlarmName.PENDING,
         "A certificate has been pending for long, and nothing was decided about it",
         watched.metrics.of(Metric.PENDING_AGE, as_duration(once_measured)),
-        _seconds(settings.pending),
+        whole_seconds(settings.pending),
     )
 
 
@@ -259,7 +258,3 @@ def _of_functions(watched: Watched, settings: AlarmSettings) -> Iterator[_Alarm]
                 each.function.metric_throttles(period=period, statistic="Sum"),
                 settings.throttles if name == "Activator" else 1,
             )
-
-
-def _seconds(length: timedelta | cdk.Duration) -> float:
-    return as_timedelta(length).total_seconds()

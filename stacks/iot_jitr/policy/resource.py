@@ -9,6 +9,7 @@ from aws_cdk import aws_iot as iot
 from constructs import Construct
 
 from iot_jitr.names import policy_prefix
+from iot_jitr.permissions import on_certificates
 from iot_jitr.policy.definition import DevicePolicy
 from iot_jitr_policy.document import PolicyDocument
 from iot_jitr_runtime.policy import PolicyKind
@@ -68,10 +69,9 @@ class DevicePolicyResource(Construct):
             prefix = policy_prefix(scope)
             settings = {"prefix": prefix, "template": document}
             policies = [stack.format_arn(service="iot", resource="policy", resource_name=f"{prefix}*")]
-            certificates = [stack.format_arn(service="iot", resource="cert", resource_name="*")]
             self.activator_permissions = [iam.PolicyStatement(actions=[*_CREATE], resources=policies)]
             self.withdrawal_permissions = [
-                iam.PolicyStatement(actions=["iot:DetachPolicy"], resources=certificates),
+                on_certificates(self, "iot:DetachPolicy"),
                 iam.PolicyStatement(actions=[*_DELETE], resources=policies),
             ]
         self.setting = stack.to_json_string(

@@ -10,7 +10,7 @@ from aws_cdk import aws_iot as iot
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from iot_jitr.allowed import as_timedelta
+from iot_jitr.allowed import whole_seconds
 from iot_jitr.configuration.connect_guard import AwsManagedDomain, ConnectGuard, CustomDomain, ExistingDomain
 from iot_jitr.functions import FunctionSettings, JitrFunction
 from iot_jitr.revocation.bucket import RevocationBucket
@@ -64,7 +64,7 @@ class ConnectGuardEndpoint(Construct):
                     {
                         "cas": [ca.certificate_id for ca in cas],
                         "on_unknown": str(settings.on_unknown),
-                        "refresh_seconds": int(as_timedelta(settings.refresh).total_seconds()),
+                        "refresh_seconds": whole_seconds(settings.refresh),
                     }
                 ),
             },

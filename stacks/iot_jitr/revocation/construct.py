@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from constructs import Construct
 
-from iot_jitr.allowed import as_timedelta
+from iot_jitr.allowed import whole_seconds
 from iot_jitr.configuration import ConnectGuard, CrlBucket, RevocationSettings, upload_prefix
 from iot_jitr.revocation.bucket import RevocationBucket
 from iot_jitr.revocation.connect_guard import ConnectGuardEndpoint
@@ -42,7 +42,7 @@ class Revocation(Construct):
         sources: CrlSources = {
             ca: source for ca in parts.cas.values() if (source := ca.configuration.crl_source) is not None
         }
-        self._refresh = str(int(as_timedelta(settings.refresh).total_seconds()))
+        self._refresh = str(whole_seconds(settings.refresh))
         self.bucket = RevocationBucket(self, "Bucket", encryption=parts.functions.encryption)
         self.publisher = CrlPublisher(
             self,

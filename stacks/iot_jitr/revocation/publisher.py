@@ -11,14 +11,7 @@ from constructs import Construct
 
 from iot_jitr.allowed import as_timedelta
 from iot_jitr.ca_registration import CaRegistration
-from iot_jitr.configuration import (
-    CrlBucket,
-    CrlUrl,
-    RevocationSettings,
-    upload_bucket,
-    upload_key_arn,
-    upload_prefix,
-)
+from iot_jitr.configuration import CrlBucket, CrlUrl, RevocationSettings, upload_prefix
 from iot_jitr.encryption import KeyUse, key_permissions
 from iot_jitr.functions import FunctionSettings, JitrFunction
 from iot_jitr.parts import read_ca_certificates
@@ -89,17 +82,13 @@ class CrlPublisher(Construct):
         self.watch = self._on_schedule("Watch", WATCH_EVERY, Trigger.WATCH)
 
     def _read_uploads(self, ca_name: str, source: CrlBucket, bucket: RevocationBucket) -> events.Rule:
-        prefix, theirs, key_arn = (
-            upload_prefix(source, ca_name),
-            upload_bucket(source),
-            upload_key_arn(source),
-        )
+        prefix, theirs = upload_prefix(source, ca_name), _bucket_of_yours(source)
         objects = bucket.objects(prefix)
         if theirs is not None:
             arn = f"arn:{cdk.Aws.PARTITION}:s3:::{theirs}"
             objects = f"{arn}/{prefix}*"
             self.function.allow(iam.PolicyStatement(actions=["s3:ListBucket"], resources=[arn]))
-        if key_arn is not None:
+        if (key_arn := _key_of_yours(source)) is not None:
             self.function.allow(*key_permissions(key_arn, KeyUse.READ_OBJECTS))
         self.function.allow(
             iam.PolicyStatement(actions=["s3:GetObject"], resources=[objects]),
@@ -117,7 +106,19 @@ def crl_location(ca: CaRegistration, source: CrlUrl | CrlBucket, own_bucket: str
     """Return the source of a CA's CRLs: a URL, or an S3 URI."""
     if isinstance(source, CrlUrl):
         return source.url
-    return f"s3://{upload_bucket(source) or own_bucket}/{upload_prefix(source, ca.configuration.name)}"
+    return f"s3://{_bucket_of_yours(source) or own_bucket}/{upload_prefix(source, ca.configuration.name)}"
+
+
+def _bucket_of_yours(source: CrlBucket) -> str | None:
+    """Return the name of a bucket that is not the pipeline's; None for the pipeline's own."""
+    return source.bucket if isinstance(source.bucket, str | None) else source.bucket.bucket_name
+
+
+def _key_of_yours(source: CrlBucket) -> str | None:
+    """Return the ARN of the key that encrypts such a bucket; None for S3's own key."""
+    of_bucket = None if isinstance(source.bucket, str | None) else source.bucket.encryption_key
+    key = source.encryption_key or of_bucket
+    return key if isinstance(key, str | None) else key.key_arn
 
 
 def _setting(ca: CaRegistration, source: CrlUrl | CrlBucket, own_bucket: str) -> dict[str, Any]:
@@ -126,7 +127,7 @@ def _setting(ca: CaRegistration, source: CrlUrl | CrlBucket, own_bucket: str) ->
         {"url": source.url}
         if isinstance(source, CrlUrl)
         else {
-            "bucket": upload_bucket(source) or own_bucket,
+            "bucket": _bucket_of_yours(source) or own_bucket,
             "prefix": upload_prefix(source, ca.configuration.name),
         }
     )

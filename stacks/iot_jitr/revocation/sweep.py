@@ -9,7 +9,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from iot_jitr.allowed import as_timedelta
+from iot_jitr.allowed import as_timedelta, whole_seconds
 from iot_jitr.ca_registration import CaRegistration
 from iot_jitr.configuration import RevocationSettings
 from iot_jitr.encryption import KeyUse
@@ -151,7 +151,7 @@ def _setting(settings: RevocationSettings, capacity: "Capacity", client_id: str 
         {
             "share": settings.mass_revocation_limit_percent / 100,
             "minimum": settings.mass_revocation_limit_minimum,
-            "settle_seconds": int(settle.total_seconds()),
+            "settle_seconds": whole_seconds(settle),
             "dry_run": settings.dry_run,
             "client_id": client_id,
         }
