@@ -13,7 +13,6 @@ from iot_jitr.account_logging import failure_pattern
 from iot_jitr_runtime.account_logging.handler import respond
 from iot_jitr_runtime.account_logging.properties import RESOURCE_TYPE
 from iot_jitr_runtime.custom_resource import IAM_DELAYS
-from iot_jitr_runtime.environment import ACCOUNT_LOGGING_HANDLER
 from tests.support.account_log import GROUP_ARN, account_log
 from tests.support.scenarios import KEY, scenario
 from tests.support.stacks import (
@@ -127,12 +126,6 @@ def test_adopt_needs_no_role() -> None:
     assert [name for name in of_type(adopted, "AWS::IAM::Role") if "AccountLoggingRole" in name] == []
 
 
-def test_the_function_runs_the_handler_of_the_runtime(managed: Template) -> None:
-    _, function = named(managed, "AWS::Lambda::Function", "AccountLoggingOnEvent")
-
-    assert function["Properties"]["Handler"] == ACCOUNT_LOGGING_HANDLER
-
-
 def test_the_alarm_watches_the_failures_that_are_counted_in_the_log_group(managed: Template) -> None:
     custom, _ = named(managed, RESOURCE_TYPE, "AccountLogging")
     metric_filter = only(managed, "AWS::Logs::MetricFilter")["Properties"]
@@ -152,16 +145,6 @@ def test_failures_of_registration_and_of_our_rules_are_counted_and_failed_connec
         '{ ($.status = "Failure") && (($.eventType = "*Regist*") || ($.eventType = "*Provision*") || '
         '($.eventType = "Connection.AuthNError") || ($.ruleName = "rule_1")) }'
     )
-
-
-def test_a_query_over_the_log_of_aws_iot_is_saved(managed: Template) -> None:
-    _, query = named(managed, "AWS::Logs::QueryDefinition", "FailuresOfAwsIot")
-
-    assert "status = 'Failure'" in query["Properties"]["QueryString"]
-
-
-def test_the_cloudformation_resource_for_logging_is_not_used(managed: Template) -> None:
-    assert of_type(managed, "AWS::IoT::Logging") == {}
 
 
 def test_by_default_logging_is_unchanged_and_the_synthesis_reports_it(template: Template) -> None:

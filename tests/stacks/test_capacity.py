@@ -2,11 +2,10 @@
 
 import doctest
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iot_jitr import ConfigurationError, capacity
+from iot_jitr import capacity
 from iot_jitr.capacity import MAXIMUM_ACTIVATIONS_PER_SECOND, Capacity
 
 RATES = st.integers(min_value=1, max_value=MAXIMUM_ACTIVATIONS_PER_SECOND)
@@ -36,19 +35,6 @@ def test_a_full_batch_fits_into_half_of_the_time_out(rate: int) -> None:
     capacity = Capacity(rate)
 
     assert capacity.batch_size * 0.4 <= capacity.function_timeout.total_seconds() / 2
-
-
-@given(RATES)
-def test_a_message_stays_hidden_for_six_time_outs(rate: int) -> None:
-    capacity = Capacity(rate)
-
-    assert capacity.visibility_timeout == 6 * capacity.function_timeout
-
-
-@pytest.mark.parametrize("rate", [0, -1, MAXIMUM_ACTIVATIONS_PER_SECOND + 1])
-def test_a_rate_out_of_range_is_refused(rate: int) -> None:
-    with pytest.raises(ConfigurationError, match=f"found {rate}; .* from 1 to 1,000"):
-        Capacity(rate)
 
 
 def test_the_documented_arithmetic_is_right() -> None:

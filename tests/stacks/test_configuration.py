@@ -18,6 +18,8 @@ from iot_jitr import (
     CaStatus,
     ConfigurationError,
     ConnectGuard,
+    CrlBucket,
+    CrlUrl,
     CustomDomain,
     DevicePolicy,
     ExistingDomain,
@@ -44,9 +46,8 @@ from iot_jitr.configuration import Removal
 from iot_jitr.configuration.ca import CaOptions
 from iot_jitr.retention import RETENTION_OF
 from tests.support.ca_certificates import FACTORY, WORKSHOP
-from tests.support.scenarios import EVENT_BUS, SERVER
+from tests.support.scenarios import EVENT_BUS, EXPECTED, SERVER
 
-FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function:is-it-ours"
 KEY_ARN = "arn:aws:kms:eu-central-1:123456789012:key/1"
 BOUNDARY_ARN = "arn:aws:iam::123456789012:policy/boundary"
 PCA_ARN = "arn:aws:acm-pca:eu-central-1:123456789012:certificate-authority/1"
@@ -125,8 +126,8 @@ def test_the_minimum_has_the_documented_defaults(folder: Path) -> None:
             {"admission": AllowList(KeyKind.SUBJECT_SERIAL_NUMBER)},
         ),
         (
-            {"admission": {"type": "function", "function": FUNCTION, "timeout": "2 seconds"}},
-            {"admission": AdmissionFunction(FUNCTION, timedelta(seconds=2))},
+            {"admission": {"type": "function", "function": EXPECTED, "timeout": "2 seconds"}},
+            {"admission": AdmissionFunction(EXPECTED, timedelta(seconds=2))},
         ),
         ({"things": {}}, {"things": ThingRegistration()}),
         (
@@ -262,17 +263,36 @@ def test_a_certificate_may_be_der(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("signer", "source"),
+    ("key", "written", "read"),
     [
-        ({"type": "secret", "secret": "key"}, SecretSigner("key")),
-        ({"type": "secret", "secret": "key", "encryption_key": KEY_ARN}, SecretSigner("key", KEY_ARN)),
-        ({"type": "kms", "key": KEY_ARN}, KmsSigner(KEY_ARN)),
-        ({"type": "acm-pca", "arn": PCA_ARN}, PrivateCaSigner(PCA_ARN)),
-        ({"type": "presigned", "verification_certificate": "proof.pem"}, PresignedSigner(WORKSHOP)),
+        ("signer", {"type": "secret", "secret": "key"}, SecretSigner("key")),
+        ("signer", {"type": "secret", "secret": "x", "encryption_key": KEY_ARN}, SecretSigner("x", KEY_ARN)),
+        ("signer", {"type": "kms", "key": KEY_ARN}, KmsSigner(KEY_ARN)),
+        ("signer", {"type": "acm-pca", "arn": PCA_ARN}, PrivateCaSigner(PCA_ARN)),
+        ("signer", {"type": "presigned", "verification_certificate": "proof.pem"}, PresignedSigner(WORKSHOP)),
+        ("revocation", "none", NoRevocation()),
+        ("revocation", {"type": "none"}, NoRevocation()),
+        (
+            "revocation",
+            {"type": "url", "url": "http://crl.example/a.crl"},
+            CrlUrl("http://crl.example/a.crl"),
+        ),
+        (
+            "revocation",
+            {"type": "url", "url": "https://crl.example:8443/ca.crl?x=1", "max_age": "24 hours"},
+            CrlUrl("https://crl.example:8443/ca.crl?x=1", timedelta(days=1)),
+        ),
+        ("revocation", {"type": "bucket"}, CrlBucket()),
+        ("revocation", {"type": "bucket", "prefix": "mine/"}, CrlBucket("mine/")),
+        (
+            "revocation",
+            {"type": "bucket", "bucket": "my-crls", "prefix": "x", "encryption_key": KEY_ARN},
+            CrlBucket("x", "my-crls", encryption_key=KEY_ARN),
+        ),
     ],
 )
-def test_each_signer_is_read(folder: Path, signer: dict[str, Any], source: object) -> None:
-    assert read_ca(folder, signer=signer).signer == source
+def test_each_signer_and_crl_source_is_read(folder: Path, key: str, written: Any, read: object) -> None:
+    assert getattr(read_ca(folder, **{key: written}), key) == read
 
 
 @pytest.mark.parametrize("signer", [None, {"type": "none"}])

@@ -151,19 +151,6 @@ def test_provisioned_environments_belong_to_a_function_version(guard: ConnectGua
     assert only(found, "AWS::Lambda::Version")["DeletionPolicy"] == "Delete"
 
 
-# what is refused
-
-
-def test_a_connect_guard_without_any_crl_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match=r"connect_guard: found a guard, and no CA has a CRL"):
-        template_of(replace(DEFAULTS, connect_guard=REFUSING))
-
-
-def test_snap_start_and_provisioned_concurrency_exclude_each_other() -> None:
-    with pytest.raises(ConfigurationError, match="snap_start"):
-        ConnectGuard("refuse", provisioned_concurrency=1, snap_start=True)
-
-
 def test_govcloud_is_refused() -> None:
     place = cdk.Environment(account="123456789012", region="us-gov-west-1")
 

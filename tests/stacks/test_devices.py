@@ -25,9 +25,11 @@ from iot_jitr_runtime import environment
 from iot_jitr_runtime.activator.on_refusal import check_statuses
 from iot_jitr_runtime.admission.keys import TABLE_KEY
 from iot_jitr_runtime.things.settings import ThingSettings
+from tests.support.scenarios import EXPECTED
 from tests.support.stacks import (
     DEFAULTS,
     FACTORY_CA,
+    HOME,
     app_without_bundling,
     granted,
     infos,
@@ -36,11 +38,12 @@ from tests.support.stacks import (
     of_type,
     setting_of,
     template_of,
+    variables,
     warnings,
+    with_ca,
 )
 from tests.support.stacks import template as template_of_stack
 
-FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function:is-it-ours"
 THINGS = ThingRegistration(
     name="dev:{{common_name}}",
     type="Sensor",
@@ -67,31 +70,47 @@ def test_an_info_annotation_can_be_acknowledged() -> None:
         assert infos(stack) == []
 
 
-WITHDRAWAL = {"iot:DetachPolicy", "iot:DeletePolicy", "iot:DeletePolicyVersion", "iot:ListPolicyVersions"}
-RETIREMENT = {"iot:DescribeCertificate", "iot:UpdateCertificate", "iot:DetachThingPrincipal"}
+CREATE_POLICY = {
+    f"iot:{name}"
+    for name in (
+        "CreatePolicy",
+        "CreatePolicyVersion",
+        "DeletePolicyVersion",
+        "GetPolicy",
+        "ListPolicyVersions",
+    )
+}
+DELETE_POLICY = {
+    f"iot:{name}" for name in ("DetachPolicy", "DeletePolicy", "DeletePolicyVersion", "ListPolicyVersions")
+}
+REGISTER = {f"iot:{name}" for name in ("CreateThing", "ListThingPrincipals", "AttachThingPrincipal")}
+RETIRE = {"iot:UpdateCertificate", "iot:DetachThingPrincipal"}
+ADDED: dict[str, tuple[DevicePolicy, ThingRegistration | None, set[str], set[str]]] = {
+    "things": (DevicePolicy.shared(), ThingRegistration(), REGISTER, set()),
+    "renewals": (DevicePolicy.shared(), THINGS, {*REGISTER, "iot:AddThingToThingGroup"}, RETIRE),
+    "own policies": (DevicePolicy.per_device(), None, CREATE_POLICY | DELETE_POLICY, DELETE_POLICY),
+    "own policies and things": (
+        DevicePolicy.per_device(),
+        ThingRegistration(),
+        CREATE_POLICY | DELETE_POLICY | REGISTER,
+        DELETE_POLICY,
+    ),
+}
+"""Policy and things, and the actions that they add for the sweep and for the reconciler."""
 
 
-@pytest.mark.parametrize(
-    ("policy", "things", "withdrawal", "tasks"),
-    [
-        (DevicePolicy.shared(), None, set(), set()),
-        (DevicePolicy.shared(), ThingRegistration(), set(), set()),
-        (DevicePolicy.shared(), THINGS, set(), RETIREMENT),
-        (DevicePolicy.per_device(), None, WITHDRAWAL, WITHDRAWAL),
-        (DevicePolicy.per_device(), THINGS, WITHDRAWAL, WITHDRAWAL | RETIREMENT),
-    ],
-    ids=["shared", "things", "renewals", "own policies", "own policies and renewals"],
-)
-def test_policies_and_things_add_the_permissions_that_they_need(
-    policy: DevicePolicy, things: ThingRegistration | None, withdrawal: set[str], tasks: set[str]
-) -> None:
-    with app_without_bundling() as app:
-        devices = JitrStack(app, "Jitr", replace(DEFAULTS, policy=policy, things=things)).pipeline.devices
-        of_policy = devices.device_policy.withdrawal_permissions
+@pytest.mark.parametrize("case", ADDED)
+def test_policies_and_things_add_the_permissions_that_sweep_and_reconciler_need(case: str) -> None:
+    policy, things, *actions = ADDED[case]
+    configuration = with_ca(revocation=CrlBucket())
+    without = template_of(configuration)
+    made = template_of(replace(configuration, policy=policy, things=things))
 
-        assert {action for each in of_policy for action in each.actions} == withdrawal
-        assert {action for each in devices.task_permissions for action in each.actions} == tasks
-        assert all("*" not in each.resources for each in devices.task_permissions)
+    for part, expected in zip(("Sweep", "Reconciler"), actions, strict=True):
+        added = granted(made, part) - granted(without, part)
+        assert {action for action, _ in added} == expected
+        assert "*" not in {resource for _, resource in added}
+    assert (environment.THINGS in variables(made, "Reconciler")) is (things is not None)
 
 
 # admission
@@ -118,33 +137,32 @@ def test_an_allow_list_is_a_table_that_the_activator_may_read(key: KeyKind) -> N
 
 
 def test_a_function_by_its_arn_is_the_only_one_the_activator_may_invoke() -> None:
-    template = template_of(replace(DEFAULTS, admission=AdmissionFunction(FUNCTION, timedelta(seconds=3))))
+    template = template_of(replace(DEFAULTS, admission=AdmissionFunction(EXPECTED, timedelta(seconds=3))))
 
     assert setting_of(template, environment.ADMISSION) == {
         "kind": "function",
-        "function": FUNCTION,
+        "function": EXPECTED,
         "timeout_seconds": 3,
     }
     invoked = {resource for action, resource in allowed(template) if action == "lambda:InvokeFunction"}
-    assert invoked == {FUNCTION}
+    assert invoked == {EXPECTED}
     assert "AllowListTable" not in template["Outputs"]
 
 
 def test_a_function_of_the_same_app_can_be_passed_directly() -> None:
     with app_without_bundling() as app:
         other = cdk.Stack(app, "Other")
-        function = lambda_.Function.from_function_arn(other, "Function", FUNCTION)
+        function = lambda_.Function.from_function_arn(other, "Function", EXPECTED)
 
         assert AdmissionFunction(function).function is function
         stack = JitrStack(app, "Jitr", replace(DEFAULTS, admission=AdmissionFunction(function)))
         template = template_of_stack(stack)
 
-    assert setting_of(template, environment.ADMISSION)["function"] == FUNCTION
+    assert setting_of(template, environment.ADMISSION)["function"] == EXPECTED
 
 
 OTHER_ACCOUNT = cdk.Environment(account="999988887777", region="eu-central-1")
-OURS = cdk.Environment(account="123456789012", region="eu-central-1")
-THEIRS = FUNCTION.replace("123456789012", "999988887777")
+THEIRS = EXPECTED.replace("123456789012", "999988887777")
 
 
 def test_a_function_of_the_same_app_in_another_account_allows_the_roles_that_invoke_it() -> None:
@@ -158,7 +176,7 @@ def test_a_function_of_the_same_app_in_another_account_allows_the_roles_that_inv
             handler="index.handle",
             code=lambda_.Code.from_inline("def handle(event, context): ..."),
         )
-        ours = cdk.Stack(app, "Ours", env=OURS)
+        ours = cdk.Stack(app, "Ours", env=HOME)
         ca = replace(FACTORY_CA, revocation=CrlBucket())
         JitrPipeline(ours, "Jitr", cas=[ca], admission=AdmissionFunction(function))
         found = template_of_stack(theirs)
@@ -175,14 +193,14 @@ def test_a_function_of_the_same_app_in_another_account_allows_the_roles_that_inv
 
 
 @pytest.mark.parametrize(
-    ("function", "warned"), [(THEIRS, True), (FUNCTION, False)], ids=["another account", "ours"]
+    ("function", "warned"), [(THEIRS, True), (EXPECTED, False)], ids=["another account", "ours"]
 )
 @pytest.mark.parametrize("by", ["construct", "ARN"])
 def test_a_function_of_another_account_causes_a_warning_with_the_command(
     by: str, function: str, *, warned: bool
 ) -> None:
     with app_without_bundling() as app:
-        stack = cdk.Stack(app, "Ours", env=OURS)
+        stack = cdk.Stack(app, "Ours", env=HOME)
         imported = lambda_.Function.from_function_arn(stack, "Expected", function)
         admission = AdmissionFunction(function if by == "ARN" else imported)
         JitrPipeline(stack, "Jitr", cas=[FACTORY_CA], admission=admission)
@@ -262,7 +280,7 @@ def test_a_thing_type_and_a_group_may_be_made_by_the_same_app() -> None:
 def test_the_statuses_of_refused_certificates_are_a_setting() -> None:
     statuses = {"expired": "revoked", "refused_by_function": "inactive"}
 
-    template = template_of(replace(DEFAULTS, admission=AdmissionFunction(FUNCTION), on_refusal=statuses))
+    template = template_of(replace(DEFAULTS, admission=AdmissionFunction(EXPECTED), on_refusal=statuses))
 
     assert setting_of(template, environment.ON_REFUSAL) == statuses
     assert check_statuses(setting_of(template, environment.ON_REFUSAL))

@@ -12,7 +12,7 @@ from constructs import Node
 from iot_jitr import DeploymentOutputs, FunctionNetwork, JitrPipeline, JitrStack
 from iot_jitr_cli.deployment import Deployment
 from iot_jitr_runtime.stack_outputs import Output
-from tests.support.scenarios import BOUNDARY, OPERATORS, SCENARIOS, foreign, scenario
+from tests.support.scenarios import BOUNDARY, SCENARIOS, foreign, scenario
 from tests.support.stacks import (
     FACTORY_CA,
     all_statements,
@@ -142,12 +142,6 @@ def test_the_registered_ca_has_the_tags_of_the_pipeline_and_its_own(company: Tem
     of_ca = only(made, "Custom::JitrCaCertificate")["Properties"]["CaTags"]
     assert of_ca == {"line": "3", "team": "fleet"}
     assert only(company, "Custom::JitrCaCertificate")["Properties"]["CaTags"] == {"team": "fleet"}
-
-
-def test_a_given_topic_is_used_and_not_changed(company: Template) -> None:
-    for alarm in of_type(company, "AWS::CloudWatch::Alarm").values():
-        assert alarm["Properties"]["AlarmActions"] == [OPERATORS]
-    assert of_type(company, "AWS::SNS::Topic") == of_type(company, "AWS::SNS::TopicPolicy") == {}
 
 
 def test_a_given_bucket_is_only_read(company: Template) -> None:

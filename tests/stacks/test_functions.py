@@ -3,16 +3,14 @@
 import json
 from dataclasses import replace
 from functools import cache
-from typing import Any
 
 import pytest
 
-from iot_jitr import CaConfiguration, CrlUrl, JitrStack, function_environment
-from iot_jitr.function_environment import EnvironmentTooLargeError, _bytes_of
+from iot_jitr import CaConfiguration, CrlUrl, JitrStack
+from iot_jitr.function_environment import EnvironmentTooLargeError
 from iot_jitr_cli.pki.authority import DevelopmentCa
-from iot_jitr_runtime.environment import REVOCATION_REFRESH_SECONDS
 from tests.support.scenarios import NAMES, scenario
-from tests.support.stacks import DEFAULTS, FACTORY_CA, app_without_bundling, of_type, template_of, with_ca
+from tests.support.stacks import DEFAULTS, FACTORY_CA, app_without_bundling, of_type, template_of
 
 
 @cache
@@ -65,21 +63,6 @@ def test_variables_added_by_the_user_count_for_the_environment_limit() -> None:
             EnvironmentTooLargeError, match=r"^the environment variables of Jitr/Jitr/Activator/"
         ):
             function.add_environment("MORE", "x" * 500)
-
-
-def test_revocation_variables_count_for_the_environment_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The variables for the revocation check come after all others."""
-    configuration = with_ca(revocation=CrlUrl("https://crl.example.com/a.crl"))
-    with app_without_bundling() as app:
-        function: Any = JitrStack(app, "Jitr", configuration).pipeline.activator.function.function
-        variables = function.stack.resolve(function._variables)
-    size = sum(len(name) + _bytes_of(value) for name, value in variables.items())
-
-    monkeypatch.setattr(function_environment, "ENVIRONMENT_LIMIT", size - 1)
-
-    assert list(variables)[-1] == REVOCATION_REFRESH_SECONDS
-    with app_without_bundling() as app, pytest.raises(EnvironmentTooLargeError, match="Activator"):
-        JitrStack(app, "Jitr", configuration)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
@@ -19,7 +18,6 @@ from iot_jitr import (
     ConnectGuard,
     CrlBucket,
     DeploymentOutputs,
-    JitrConfiguration,
     JitrPipeline,
     OutcomeEvents,
     ReconcilerSettings,
@@ -27,7 +25,6 @@ from iot_jitr import (
 from iot_jitr.capacity import RETENTION_DAYS
 from iot_jitr.observability.queries import QUERIES
 from iot_jitr.observability.settings import RUNBOOK_URL
-from tests.support.ca_certificates import FACTORY
 from tests.support.scenarios import OPERATORS, SCENARIOS, WORKSHOP_CA, scenario
 from tests.support.stacks import (
     DEFAULTS,
@@ -144,10 +141,13 @@ def test_missing_data_is_not_breaching_and_no_alarm_uses_metric_math(
     assert [name for name, each in alarms(everything).items() if "Metrics" in each] == []
 
 
-def test_a_topic_is_notified_when_an_alarm_is_raised_and_when_it_ends(everything: Template) -> None:
-    for properties in alarms(everything).values():
+@pytest.mark.parametrize("name", ["everything_on", "foreign_stack"], ids=["by its ARN", "the topic itself"])
+def test_a_topic_is_notified_when_an_alarm_is_raised_and_when_it_ends_and_not_changed(name: str) -> None:
+    found = scenario(name)
+
+    for properties in alarms(found).values():
         assert (properties["AlarmActions"], properties["OKActions"]) == ([OPERATORS], [OPERATORS])
-    assert of_type(everything, "AWS::SNS::Topic") == {}
+    assert of_type(found, "AWS::SNS::Topic") == of_type(found, "AWS::SNS::TopicPolicy") == {}
 
 
 def test_without_a_topic_alarms_are_only_shown(template: Template) -> None:
@@ -171,22 +171,6 @@ def test_each_threshold_and_the_runbook_url_are_configurable() -> None:
     assert thresholds == [5, 600, 7200]
     assert found["Pending"]["Period"] == 6 * 3600
     assert all("https://wiki.example.com/jitr#" in each["AlarmDescription"] for each in found.values())
-
-
-def test_two_pipelines_of_a_stack_have_separate_metrics() -> None:
-    with app_without_bundling() as app:
-        stack = cdk.Stack(app, "Fleet", stack_name="fleet")
-        names = [
-            JitrPipeline(stack, name, cas=[ca]).metrics.service
-            for name, ca in (("North", FACTORY_CA), ("South", WORKSHOP_CA))
-        ]
-        made = template(stack)
-
-    assert names == ["fleet/North", "fleet/South"]
-    for name in ("North", "South"):
-        _, function = named(made, "AWS::Lambda::Function", f"{name}Activator")
-        variables = function["Properties"]["Environment"]["Variables"]
-        assert variables["POWERTOOLS_SERVICE_NAME"] == f"fleet/{name}"
 
 
 # by name
@@ -272,14 +256,6 @@ def test_a_dashboard_without_alarms_shows_none() -> None:
     found = template_of(replace(DEFAULTS, alarms="none"))
 
     assert [each for each in widgets(found) if each["type"] == "alarm"] == []
-
-
-def test_a_wrong_alarm_setting_in_cdk_json_is_refused(tmp_path: Path) -> None:
-    cas = [{"name": "Factory", "certificate": FACTORY, "mode": "SNI_ONLY", "revocation": "none"}]
-
-    for value, message in ((None, "null"), ([], "or .none. for no alarms")):
-        with pytest.raises(ConfigurationError, match=rf"^jitr\.alarms: .*{message}"):
-            JitrConfiguration.parse({"cas": cas, "alarms": value}, tmp_path)
 
 
 # dashboard

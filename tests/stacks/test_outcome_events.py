@@ -314,12 +314,6 @@ def test_an_argument_of_a_wrong_type_is_named(refusing: JitrPipeline, option: st
         refusing.on_activated("Rule", **{option: value})
 
 
-@pytest.mark.parametrize("value", [1, "text", {"a": 1}, Path("x"), "arn:aws:sqs:eu-central-1:123456789012:q"])
-def test_an_event_bus_of_a_wrong_type_is_refused(value: Any) -> None:
-    with pytest.raises(ConfigurationError, match=r"OutcomeEvents.event_bus: found .*an event bus"):
-        OutcomeEvents(value)
-
-
 def test_a_bus_of_another_region_is_refused(fleet: cdk.Stack) -> None:
     with pytest.raises(ConfigurationError, match=r"outcome_events\.event_bus: found a bus in us-east-1"):
         made(fleet, "arn:aws:events:us-east-1:123456789012:event-bus/default")

@@ -1,21 +1,17 @@
 """`JitrPipeline` in stacks of other projects, and with several CAs."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import aws_cdk as cdk
-import pytest
 from aws_cdk import aws_logs as logs
 
-from iot_jitr import CrlBucket, DevicePolicy, JitrPipeline, Mode, NoSigner
+from iot_jitr import CrlBucket, DevicePolicy, JitrPipeline
 from iot_jitr.capacity import Capacity
 from iot_jitr_runtime import environment
-from tests.support.ca_certificates import WORKSHOP
+from tests.support.scenarios import WORKSHOP_CA, scenario
 from tests.support.stacks import (
     DEFAULTS,
     FACTORY_CA,
-    app_without_bundling,
     granted,
     joined,
     named,
@@ -27,44 +23,31 @@ from tests.support.stacks import (
     warnings,
 )
 
-WORKSHOP_CA = replace(
-    FACTORY_CA, name="Workshop", certificate=WORKSHOP, mode=Mode.SNI_ONLY, signer=NoSigner()
-)
 CA = "Custom::JitrCaCertificate"
 
 
-@pytest.fixture
-def stack() -> Iterator[cdk.Stack]:
-    with app_without_bundling() as app:
-        yield cdk.Stack(app, "Foreign")
+def test_a_pipeline_needs_only_a_ca(fleet: cdk.Stack) -> None:
+    pipeline = JitrPipeline(fleet, "Jitr", cas=[FACTORY_CA])
 
-
-@pytest.fixture(scope="module")
-def two_cas() -> dict[str, Any]:
-    return template_of(replace(DEFAULTS, cas=(FACTORY_CA, WORKSHOP_CA)))
-
-
-def test_a_pipeline_needs_only_a_ca(stack: cdk.Stack) -> None:
-    pipeline = JitrPipeline(stack, "Jitr", cas=[FACTORY_CA])
-
-    assert only(template(stack), "AWS::IoT::TopicRule")
-    assert stack.resolve(pipeline.cas["Factory"].certificate_id)["Fn::GetAtt"][1] == "CaCertificateId"
+    assert only(template(fleet), "AWS::IoT::TopicRule")
+    assert fleet.resolve(pipeline.cas["Factory"].certificate_id)["Fn::GetAtt"][1] == "CaCertificateId"
     assert pipeline.capacity == Capacity()
-    (warning,) = warnings(stack)
+    (warning,) = warnings(fleet)
     assert "CA 'Factory' has revocation: none" in warning
 
 
-def test_one_stack_may_contain_two_pipelines(stack: cdk.Stack) -> None:
-    JitrPipeline(stack, "One", cas=[FACTORY_CA])
-    JitrPipeline(stack, "Two", cas=[WORKSHOP_CA])
+def test_one_stack_may_contain_two_pipelines(fleet: cdk.Stack) -> None:
+    JitrPipeline(fleet, "One", cas=[FACTORY_CA])
+    JitrPipeline(fleet, "Two", cas=[WORKSHOP_CA])
 
-    made = template(stack)
+    made = template(fleet)
     assert len(of_type(made, "AWS::DynamoDB::Table")) == 2
     assert len(of_type(made, "AWS::Lambda::Function")) == 8
     assert "Two" not in str(granted(made, "OneActivator"))
 
 
-def test_each_ca_has_its_rule_and_is_in_the_settings_of_the_activator(two_cas: dict[str, Any]) -> None:
+def test_each_ca_has_its_rule_and_is_in_the_settings_of_the_activator() -> None:
+    two_cas = scenario("several_cas")
     cas = of_type(two_cas, CA)
     topics = {
         joined(rule["Properties"]["TopicRulePayload"]["Sql"]).rpartition("/")[2]
@@ -80,8 +63,8 @@ def test_each_ca_has_its_rule_and_is_in_the_settings_of_the_activator(two_cas: d
     assert len({str(each["Properties"]["ServiceToken"]) for each in cas.values()}) == 1
 
 
-def test_a_second_ca_does_not_change_the_existing_resources(two_cas: dict[str, Any]) -> None:
-    before = template_of(DEFAULTS)
+def test_a_second_ca_does_not_change_the_existing_resources() -> None:
+    before, two_cas = scenario("defaults"), scenario("several_cas")
 
     for kind in ("AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::IoT::Policy"):
         assert of_type(two_cas, kind) == of_type(before, kind)
@@ -89,15 +72,15 @@ def test_a_second_ca_does_not_change_the_existing_resources(two_cas: dict[str, A
     assert two_cas["Resources"][factory] == ca
 
 
-def test_ca_certificates_as_devices_are_accepted_for_one_ca_with_a_warning(stack: cdk.Stack) -> None:
+def test_ca_certificates_as_devices_are_accepted_for_one_ca_with_a_warning(fleet: cdk.Stack) -> None:
     accepting = replace(FACTORY_CA, revocation=CrlBucket(), accept_ca_certificates_as_devices=True)
-    JitrPipeline(stack, "Jitr", cas=[accepting, WORKSHOP_CA])
+    JitrPipeline(fleet, "Jitr", cas=[accepting, WORKSHOP_CA])
 
-    made = template(stack)
+    made = template(fleet)
     for part in ("Activator", "Sweep"):
         configured = variables(made, part)[environment.CAS]
         assert configured.count(f'"{environment.ACCEPT_CA_CERTIFICATES}":true') == 1
-    (warning,) = [each for each in warnings(stack) if "accept_ca_certificates_as_devices" in each]
+    (warning,) = [each for each in warnings(fleet) if "accept_ca_certificates_as_devices" in each]
     assert "CA 'Factory'" in warning
 
 
@@ -108,10 +91,10 @@ def test_a_retired_ca_keeps_its_rule() -> None:
     assert only(retired, "AWS::IoT::TopicRule")
 
 
-def test_the_options_of_a_pipeline_apply_to_its_resources(stack: cdk.Stack) -> None:
+def test_the_options_of_a_pipeline_apply_to_its_resources(fleet: cdk.Stack) -> None:
     """The ledger of a test stack is deleted with it; the shared policy stays."""
     JitrPipeline(
-        stack,
+        fleet,
         "Jitr",
         cas=[FACTORY_CA],
         activations_per_second=100,
@@ -121,7 +104,7 @@ def test_the_options_of_a_pipeline_apply_to_its_resources(stack: cdk.Stack) -> N
         removal_policy=cdk.RemovalPolicy.DESTROY,
     )
 
-    made = template(stack)
+    made = template(fleet)
     mapping = only(made, "AWS::Lambda::EventSourceMapping")["Properties"]
     assert mapping["ScalingConfig"] == {"MaximumConcurrency": Capacity(100).concurrency}
     groups = of_type(made, "AWS::Logs::LogGroup").values()

@@ -1,15 +1,12 @@
 """The deployed reconciler: its schedule, its settings, its permissions for scheduled tasks."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from iot_jitr import DevicePolicy, JitrConfiguration, ReconcilerSettings, Renewal, ThingRegistration
+from iot_jitr import JitrConfiguration, ReconcilerSettings
 from iot_jitr_runtime import environment
 from tests.support.ca_certificates import FACTORY
-from tests.support.stacks import DEFAULTS, granted, named, template_of, variables
+from tests.support.stacks import named, template_of, variables
 
 Template = dict[str, Any]
 CA = {"name": "Factory", "certificate": FACTORY, "mode": "SNI_ONLY", "revocation": "none"}
@@ -44,30 +41,3 @@ def test_the_interval_of_the_reconciler_is_configured_in_cdk_json(tmp_path: Path
     for nothing in ({}, {"reconciler": {}}):
         read = JitrConfiguration.parse({"cas": [CA], **nothing}, tmp_path)
         assert read.reconciler == ReconcilerSettings()
-
-
-@pytest.mark.parametrize(
-    ("options", "may", "may_not"),
-    [
-        (
-            {"things": ThingRegistration(renewal=Renewal.ALLOW)},
-            {"iot:UpdateCertificate", "iot:DetachThingPrincipal"},
-            {"iot:DeletePolicy"},
-        ),
-        (
-            {"policy": DevicePolicy.per_device()},
-            {"iot:DetachPolicy", "iot:DeletePolicy"},
-            {"iot:UpdateCertificate"},
-        ),
-    ],
-    ids=["renewals", "own policies"],
-)
-def test_the_reconciler_has_permissions_for_the_configured_tasks_only(
-    options: dict[str, Any], may: set[str], may_not: set[str]
-) -> None:
-    made = template_of(replace(DEFAULTS, **options))
-
-    actions = dict(granted(made, "Reconciler")).keys()
-    assert may <= actions
-    assert not may_not & actions
-    assert (environment.THINGS in variables(made, "Reconciler")) is ("things" in options)

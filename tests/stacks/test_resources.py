@@ -13,41 +13,6 @@ Template = dict[str, Any]
 FOURTEEN_DAYS = 14 * 24 * 3600
 
 
-def test_the_pipeline_makes_exactly_these_resources(template: Template) -> None:
-    made = sorted(resource["Type"] for resource in template["Resources"].values())
-
-    assert made == [
-        *["AWS::CloudWatch::Alarm"] * 11,
-        "AWS::CloudWatch::Dashboard",
-        "AWS::DynamoDB::Table",
-        "AWS::Events::Rule",
-        *["AWS::IAM::Policy"] * 5,
-        *["AWS::IAM::Role"] * 5,
-        "AWS::IoT::Policy",
-        "AWS::IoT::TopicRule",
-        "AWS::Lambda::EventInvokeConfig",
-        "AWS::Lambda::EventSourceMapping",
-        *["AWS::Lambda::Function"] * 4,
-        "AWS::Lambda::Permission",
-        *["AWS::Logs::LogGroup"] * 4,
-        *["AWS::Logs::QueryDefinition"] * 6,
-        *["AWS::SQS::Queue"] * 2,
-        *["AWS::SQS::QueuePolicy"] * 2,
-        "Custom::JitrCaCertificate",
-    ]
-
-
-def test_no_resource_has_a_fixed_physical_name(template: Template) -> None:
-    names = {"TableName", "QueueName", "FunctionName", "RoleName", "LogGroupName", "RuleName"}
-
-    for logical_id, resource in template["Resources"].items():
-        chosen = {
-            key for key in names & set(resource["Properties"]) if isinstance(resource["Properties"][key], str)
-        }
-        assert chosen == set(), logical_id
-    assert "PolicyName" not in only(template, "AWS::IoT::Policy")["Properties"]
-
-
 def _to_queue(name: str) -> dict[str, Any]:
     return {"Sqs": {"QueueUrl": f"${{{name}}}", "RoleArn": "${RulesRole.Arn}", "UseBase64": False}}
 
@@ -182,21 +147,6 @@ def test_our_functions_share_one_asset_that_contains_the_handlers(template: Temp
         assert source is not None
         assert source.origin is not None
         assert f"def {name}(" in Path(source.origin).read_text()
-
-
-def test_the_outputs_name_the_resources(template: Template) -> None:
-    assert set(template["Outputs"]) >= {
-        "FactoryCaCertificateId",
-        "FactoryRule",
-        "ActivationQueueUrl",
-        "DeadLetterQueueUrl",
-        "DevicePolicyName",
-        "LedgerTable",
-        "ActivatorFunction",
-        "ActivatorLogGroup",
-        "CaRegistrationLogGroup",
-        "CaRegistrationFrameworkLogGroup",
-    }
 
 
 def test_no_private_key_is_in_the_template(template: Template) -> None:

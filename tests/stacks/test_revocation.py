@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
@@ -16,17 +15,13 @@ from aws_cdk import aws_sqs as sqs
 from iot_jitr import (
     ConfigurationError,
     CrlBucket,
-    CrlUrl,
     DevicePolicy,
-    JitrConfiguration,
     JitrPipeline,
     JitrStack,
-    NoRevocation,
     RevocationSettings,
 )
 from iot_jitr.configuration import upload_prefix
 from iot_jitr_runtime import environment
-from tests.support.ca_certificates import FACTORY
 from tests.support.scenarios import KEY, SCENARIOS, WORKSHOP_CA, scenario
 from tests.support.stacks import (
     DEFAULTS,
@@ -206,11 +201,6 @@ def test_options_become_settings_of_the_functions(uploading: Template) -> None:
 # permissions
 
 
-def test_sweep_and_reconciler_may_delete_the_own_policies_of_revoked_devices(both_sources: Template) -> None:
-    for part in ("Sweep", "Reconciler"):
-        assert {"iot:DetachPolicy", "iot:DeletePolicy"} <= dict(granted(both_sources, part)).keys()
-
-
 def test_a_given_bucket_may_be_listed_and_read_below_the_prefix_only() -> None:
     """A bucket by name, or the bucket itself with permission to use its key."""
     by_name = template_of(with_ca(revocation=CrlBucket("factory/", "my-crls")))
@@ -310,55 +300,6 @@ def test_a_ca_with_a_crl_causes_no_warning() -> None:
     with app_without_bundling() as app:
         stack = JitrStack(app, "Jitr", SCENARIOS["revocation"])
         assert [each for each in warnings(stack) if "revocation" in each] == []
-
-
-def parsed(folder: Path, of_ca: Any, **root: Any) -> JitrConfiguration:
-    ca = {"name": "Factory", "certificate": FACTORY, "mode": "SNI_ONLY", "revocation": of_ca}
-    return JitrConfiguration.parse({"cas": [ca], **root}, folder)
-
-
-@pytest.mark.parametrize(
-    ("written", "read"),
-    [
-        ("none", NoRevocation()),
-        ({"type": "none"}, NoRevocation()),
-        ({"type": "url", "url": "http://crl.example/ca.crl"}, CrlUrl("http://crl.example/ca.crl")),
-        (
-            {"type": "url", "url": "https://crl.example:8443/ca.crl?x=1", "max_age": "24 hours"},
-            CrlUrl("https://crl.example:8443/ca.crl?x=1", timedelta(days=1)),
-        ),
-        ({"type": "bucket"}, CrlBucket()),
-        ({"type": "bucket", "prefix": "mine/"}, CrlBucket("mine/")),
-        (
-            {"type": "bucket", "bucket": "my-crls", "prefix": "x", "encryption_key": KEY},
-            CrlBucket("x", "my-crls", encryption_key=KEY),
-        ),
-    ],
-)
-def test_the_source_of_crls_is_read(tmp_path: Path, written: Any, read: Any) -> None:
-    assert parsed(tmp_path, written).cas[0].revocation == read
-
-
-@pytest.mark.parametrize(
-    ("written", "key"),
-    [
-        (None, "revocation"),
-        ({}, "revocation.type"),
-        ({"type": ["url"]}, "revocation.type"),
-        ({"type": "none", "url": "https://x/y"}, "revocation.url"),
-        ({"type": "url"}, "revocation.url"),
-        ({"type": "url", "url": "https://user:secret@x/y"}, "revocation.url"),
-        ({"type": "url", "url": "https://x/y", "max_age_hours": 5}, "revocation.max_age_hours"),
-        ({"type": "bucket", "prefix": "ind"}, "revocation.prefix"),
-        ({"type": "bucket", "prefix": ""}, "revocation.prefix"),
-    ],
-)
-def test_a_wrong_revocation_setting_is_named_by_its_key(tmp_path: Path, written: Any, key: str) -> None:
-    """More wrong forms than in `test_option_validation.py`, which has one for each option."""
-    with pytest.raises(ConfigurationError) as caught:
-        parsed(tmp_path, written)
-    assert caught.value.key == f"jitr.cas[0].{key}"
-    assert "\n" not in str(caught.value)
 
 
 def test_a_given_bucket_may_contain_only_crls() -> None:
