@@ -85,7 +85,7 @@ def test_files_that_are_wrong(doctor: Doctor, tmp_path: Path) -> None:
 
 
 def test_what_the_caller_says_about_the_device(doctor: Doctor, tmp_path: Path) -> None:
-    own = doctor.identity("told")
+    own = doctor.identity("described")
     lone = tmp_path / "device.pem"
     lone.write_text(own.certificate.pem)
     other_key = doctor.files(doctor.identity("other")).key
