@@ -7,8 +7,7 @@ from pathlib import Path
 
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.pki.device import DeviceIdentity
-from iot_jitr_cli.waiting import wait_until
-from tests.support.cloud import TIME_LIMIT, deployed_cloud
+from tests.support.cloud import deployed_cloud
 from tests.support.crl_upload import REFRESH, CrlUpload
 from tests.support.doctor_command import Doctor
 from tests.support.doctor_result import assert_cause
@@ -24,12 +23,8 @@ class Revoking(CrlUpload):
     def connect_until_decided(self, device: DeviceIdentity) -> DeviceIdentity:
         """Let the device connect, and wait for a decision: refused, deferred, or swept already."""
         self.doctor.registered(device)
-
-        def decided() -> bool:
-            row = self.doctor.cloud.row(device.certificate.fingerprint)
-            return row is not None and row.state is not None
-
-        assert wait_until(decided, limit=TIME_LIMIT, interval=0.1)
+        fingerprint = device.certificate.fingerprint
+        assert self.cloud.pipeline.wait_for_row(fingerprint, lambda row: row.state is not None)
         return device
 
 

@@ -107,6 +107,10 @@ class Harness:
         first_connect(self.verification)
         become_active(self.verification)
 
+    def set_status(self, status: str) -> None:
+        """Change the status of the device's certificate, as the sweep and operators do."""
+        self.aws.iot.update_certificate(certificateId=self.device.certificate_id, newStatus=status)
+
     def sleep(self, seconds: float) -> None:
         self.watch.sleep(seconds)
         self.aws.clock.pass_time(seconds=seconds)

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -17,9 +16,6 @@ from iot_jitr_cli.lab.process import stop_processes
 from iot_jitr_cli.lab.project import default_configuration
 from iot_jitr_cli.lab.state import DeployedStack
 from iot_jitr_cli.pki.authority import DevelopmentCa
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _PORT = click.IntRange(1, 65535)
 
@@ -54,15 +50,13 @@ class LabStatus:
     deployed: DeployedStack | None = None
 
 
-def _directory_option(command: "Callable[..., ExitCode | None]") -> "Callable[..., ExitCode | None]":
-    option = click.option(
-        "--directory",
-        type=click.Path(file_okay=False, path_type=Path),
-        default=DEFAULT_DIRECTORY,
-        show_default=True,
-        help="The lab's folder: state, logs, keys.",
-    )
-    return option(command)
+_directory_option = click.option(
+    "--directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=DEFAULT_DIRECTORY,
+    show_default=True,
+    help="The lab's folder: state, logs, keys.",
+)
 
 
 @click.group()

@@ -211,16 +211,6 @@ def with_another_name() -> Iterator[Endpoint]:
 
 
 @contextmanager
-def without_an_address() -> Iterator[Endpoint]:
-    def unknown(*_: object, **__: object) -> None:
-        raise socket.gaierror(-2, "Name or service not known")
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(socket, "getaddrinfo", unknown)
-        yield Endpoint("no.such.host")
-
-
-@contextmanager
 def without_tls() -> Iterator[Endpoint]:
     with closing(socket.create_server(("127.0.0.1", 0))) as listener, ThreadPoolExecutor() as pool:
 
@@ -247,7 +237,6 @@ def silent_in_the_handshake() -> Iterator[Endpoint]:
     [
         (untrusted, Cause.SERVER_NOT_TRUSTED),
         (with_another_name, Cause.SERVER_NAME_MISMATCH),
-        (without_an_address, Cause.NAME_NOT_FOUND),
         (without_tls, Cause.NOT_TLS),
         (silent_in_the_handshake, Cause.TIMED_OUT),
     ],
@@ -330,18 +319,6 @@ def test_a_device_stopped_before_it_begins_does_nothing() -> None:
     result = connect(Device(CREDENTIALS, Endpoint("127.0.0.1", 1), "sensor-1"), stop=stop)
 
     assert (result.ending, result.attempts, result.last_cause) == (Ending.STOPPED, 0, None)
-
-
-def test_several_devices_connect_side_by_side() -> None:
-    names = [f"sensor-{number}" for number in range(3)]
-    with broker(Act.ACCEPT) as served, ThreadPoolExecutor() as pool:
-        devices = [
-            Device(Credentials.of(device(name)), served.endpoint, name, timeout=LONGEST_WAIT, backoff=QUICK)
-            for name in names
-        ]
-        results = list(pool.map(connect, devices))
-
-    assert [(each.client_id, each.ending) for each in results] == [(name, Ending.PUBLISHED) for name in names]
 
 
 def test_the_topic_is_made_of_the_client_id() -> None:

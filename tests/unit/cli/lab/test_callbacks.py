@@ -46,15 +46,19 @@ class Callback:
     """A function with a domain configuration that names it."""
 
     lab: Lab
-    function: str
-    domain: str
+    name: str
+    """Name of the function and of the domain configuration."""
+
+    @property
+    def domain(self) -> str:
+        """The domain's name, which a client sends."""
+        return domain_name(self.lab.client("iot"), self.name)
 
     def connect(self, identity: DeviceIdentity, server_name: str | None = None) -> ConnectResult:
         """Connect once."""
-        name = server_name or domain_name(self.lab.client("iot"), self.domain)
         device = Device(
             credentials(identity),
-            self.lab.broker(name),
+            self.lab.broker(server_name or self.domain),
             identity.certificate.common_names[0],
             timeout=LONGEST_WAIT,
             # No second attempt begins within the time-out.
@@ -64,7 +68,7 @@ class Callback:
 
     def events(self) -> list[Any]:
         """The events that the function received, from its log."""
-        found = self.lab.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{self.function}")
+        found = self.lab.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{self.name}")
         lines = [line for event in found["events"] for line in event["message"].splitlines()]
         return [json.loads(line.partition("EVENT ")[2]) for line in lines if "EVENT " in line]
 
@@ -99,7 +103,7 @@ def callback(lab: Lab, body: str, *, permitted: bool = True, **configuration: An
         clientCertificateConfig={"clientCertificateCallbackArn": arn},
         **settings,
     )
-    return Callback(lab, name, name)
+    return Callback(lab, name)
 
 
 ADMIT = 'return {"isAuthenticated": True}'
@@ -114,7 +118,7 @@ def test_the_function_receives_the_documented_event_and_admits_the_device(lab: L
     [event] = made.events()
     assert set(event) == {"connectionMetadata", "principalId", "serverName", "clientCertificateChain"}
     assert event["principalId"] == identity.certificate.fingerprint
-    assert event["serverName"] == domain_name(lab.client("iot"), made.domain)
+    assert event["serverName"] == made.domain
     assert event["connectionMetadata"]["id"]
     assert [each.replace("\n", "") for each in event["clientCertificateChain"]] == [
         each.pem.replace("\n", "") for each in (identity.certificate, CA.certificate)
@@ -143,7 +147,7 @@ def test_a_function_that_aws_iot_may_not_invoke_refuses(lab: Lab) -> None:
     made = callback(lab, ADMIT, permitted=False)
 
     assert made.connect(active_device(lab)).ending is not Ending.PUBLISHED
-    lab.client("lambda").delete_function(FunctionName=made.function)
+    lab.client("lambda").delete_function(FunctionName=made.name)
     assert made.connect(active_device(lab)).ending is not Ending.PUBLISHED
 
 

@@ -62,15 +62,6 @@ def test_a_broken_pipeline_exits_1(harness: Harness, ca_files: list[object]) -> 
     assert run_jitr("verify", *ca_files).exit_code == ExitCode.NO
 
 
-def test_a_missing_permission_exits_3(harness: Harness, ca_files: list[object]) -> None:
-    harness.session.denied |= {"get_item"}
-
-    answer = run_jitr("verify", *ca_files)
-
-    assert answer.exit_code == ExitCode.UNDETERMINED
-    assert "jitr verify --iam-policy" in answer.out
-
-
 def test_a_registered_device_is_wrong_use_and_not_changed(harness: Harness, tmp_path: Path) -> None:
     identity = harness.aws.ca.issue(DeviceSpec("in-service"))
     certificate_id = harness.aws.register(identity.certificate.pem, "ACTIVE")

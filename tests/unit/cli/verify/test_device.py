@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from iot_jitr_cli.connect import Cause, Credentials, Endpoint, Step
+from iot_jitr_cli.connect import Cause, Credentials, Step
 from iot_jitr_cli.console import WrongUseError
 from iot_jitr_cli.verify.device import ThrowAwayDevice, read_files
 from tests.support.clock import Stopwatch
 from tests.support.identities import ca, device
-from tests.support.mqtt_broker import Act, broker, server_ca
+from tests.support.mqtt_broker import Act, broker
 
 
 def test_the_device_is_signed_with_the_ca_key_and_valid_for_a_day(tmp_path: Path) -> None:
@@ -44,14 +44,13 @@ def test_exactly_one_pair_of_files_is_required(given: str) -> None:
 
 
 @pytest.mark.timing
-def test_the_device_connects_once_a_second_and_returns_its_last_step(tmp_path: Path) -> None:
+def test_the_device_connects_once_a_second_and_returns_its_last_step() -> None:
     watch = Stopwatch()
-    trusted, _ = server_ca().save(tmp_path)
     script = (Act.ACCEPT, Act.HANG_UP_ON_CONNECT, Act.REFUSE_SUBSCRIPTION, Act.ACCEPT)
     with broker(*script) as running:
         tested = ThrowAwayDevice(
             Credentials.of(device()),
-            Endpoint("127.0.0.1", running.port, trusted),
+            running.endpoint,
             client_id="sensor-1",
             topic="devices/{client_id}/hello",
             sleep=watch.sleep,

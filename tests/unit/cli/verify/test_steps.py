@@ -210,14 +210,11 @@ def active(aws: Account) -> Harness:
     return harness
 
 
-def test_a_duplicate_that_changes_something_fails(aws: Account, active: Harness) -> None:
-    harness = active
-    harness.on_work = lambda: aws.iot.update_certificate(
-        certificateId=harness.device.certificate_id, newStatus="INACTIVE"
-    )
+def test_a_duplicate_that_changes_something_fails(active: Harness) -> None:
+    active.on_work = lambda: active.set_status("INACTIVE")
 
     with pytest.raises(CheckFailedError, match="it changed something"):
-        events.duplicate(harness.verification)
+        events.duplicate(active.verification)
 
 
 def test_events_that_are_not_processed_fail(active: Harness) -> None:
@@ -303,12 +300,10 @@ def with_crl(aws: Account) -> Harness:
     return harness
 
 
-def test_the_crl_of_the_ca_revokes_the_device_and_is_noted(aws: Account, with_crl: Harness) -> None:
+def test_the_crl_of_the_ca_revokes_the_device_and_is_noted(with_crl: Harness) -> None:
     harness = with_crl
     steps.first_connect(harness.verification)
-    harness.on_sleep = lambda: aws.iot.update_certificate(
-        certificateId=harness.device.certificate_id, newStatus="REVOKED"
-    )
+    harness.on_sleep = lambda: harness.set_status("REVOKED")
 
     results = harness.run("revoked", "revoked_refused")
 
@@ -322,9 +317,7 @@ def closing(with_crl: Harness) -> Harness:
     """A pipeline that closes sessions, and a device that connects before it is revoked."""
     with_crl.deployment.outputs[Output.SESSION_CLIENT_ID] = "{{common_name}}"  # type: ignore[index]
     steps.first_connect(with_crl.verification)
-    with_crl.on_sleep = lambda: with_crl.aws.iot.update_certificate(
-        certificateId=with_crl.device.certificate_id, newStatus="REVOKED"
-    )
+    with_crl.on_sleep = lambda: with_crl.set_status("REVOKED")
     return with_crl
 
 
@@ -386,7 +379,7 @@ def test_a_sweep_that_revokes_nothing_fails_and_a_note_reports_the_crl(
 def test_a_revoked_device_that_is_still_accepted_fails(aws: Account) -> None:
     harness = Harness(aws)
     steps.first_connect(harness.verification)
-    aws.iot.update_certificate(certificateId=harness.device.certificate_id, newStatus="REVOKED")
+    harness.set_status("REVOKED")
     harness.device.answers = [refused(None)] * 100
 
     result = harness.run("revoked_refused")["revoked_refused"]
@@ -406,7 +399,7 @@ def with_guard(aws: Account) -> Harness:
     logs.create_log_stream(logGroupName="guard", logStreamName="one")
     harness.session.clients["logs"] = logs
     steps.first_connect(harness.verification)
-    aws.iot.update_certificate(certificateId=harness.device.certificate_id, newStatus="REVOKED")
+    harness.set_status("REVOKED")
     return harness
 
 
