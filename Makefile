@@ -15,7 +15,7 @@ UNIVERSAL := --universal --python-version 3.11
 PIP_AUDIT := --exclude-newer 2026-11-01 pip-audit@2.10.1
 
 .DEFAULT_GOAL := help
-.PHONY: audit bench-storm dist help setup demo docs site pictures snapshot test flaky check lint types format lock mutants clean
+.PHONY: audit bench-storm dist help setup demo docs site pictures snapshot test flaky check covered lint types format lock mutants clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -45,7 +45,11 @@ test: setup ## the tests, the end-to-end ones on the local cloud included
 flaky: setup ## what depends on time, ten rounds (ROUNDS=1) at each of three speeds (Linux; hours)
 	@$(BIN)/python -m tools.flaky --rounds $(ROUNDS)
 
-check: setup lint types ## what CI runs: ruff, mypy --strict, all tests (those that repeat at length too), coverage
+# mypy takes a minute of one processor, which the tests do not wait for.
+check: setup lint ## what CI runs: ruff, mypy --strict, all tests (those that repeat at length too), coverage
+	@$(MAKE) --no-print-directory --jobs=2 types covered
+
+covered: setup
 	@$(PYTEST) --cov --cov-report=term --cov-fail-under=95
 
 bench-storm: setup ## a fleet switched on at once, three systems side by side (an hour, needs the machine alone)

@@ -24,7 +24,7 @@ SPEEDS = ("free", "one-core", "busy-core")
 _PYTEST = ("-m", "pytest", "-q", "--dist=loadfile", "--no-loadscope-reorder", "-p", "no:cacheprovider")
 _SHOWN_OF_A_FAILURE = 8_000
 """Number of characters of the log's end that are printed: a run on another machine keeps nothing else."""
-_MARKED = ("-m", "e2e or timing")
+_MARKED = ("-m", "(e2e or timing) and not exhaustive")
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 
 
