@@ -104,12 +104,12 @@ def _compare(file: Path, found: set[str], expected: set[str]) -> None:
         )
 
 
-def check_installation(file: Path) -> None:
-    """Install a wheel or an sdist with its locked requirements into an empty environment, and import it.
+def check_installation(built: Distributions) -> None:
+    """Install the wheel and then the sdist beside the locked requirements alone, and import each.
 
     Raises:
         SetupError: The requirements cannot be installed.
-        DistributionError: The file itself cannot be installed or imported.
+        DistributionError: One of the files cannot be installed or imported.
     """
     with tempfile.TemporaryDirectory() as scratch:
         environment = Environment(Path(scratch))
@@ -117,9 +117,12 @@ def check_installation(file: Path) -> None:
         lock = Path(scratch) / "needed.lock"
         lock.write_text(closed_part(["iot-jitr"]))
         environment.install(lock)
-        _run(str(environment.python), "-m", "pip", "install", "--quiet", "--no-deps", str(file))
-        environment.check()
-        _run(str(environment.python), "-c", _IMPORTS, at=Path(scratch))
+        python = str(environment.python)
+        for file in (built.wheel, built.sdist):
+            _run(python, "-m", "pip", "install", "--quiet", "--no-deps", str(file))
+            environment.check()
+            _run(python, "-c", _IMPORTS, at=Path(scratch))
+            _run(python, "-m", "pip", "uninstall", "--quiet", "--yes", "iot-jitr")
 
 
 def check_release(tag: str, changelog: str) -> None:
@@ -164,8 +167,7 @@ def main(arguments: Sequence[str]) -> str | None:
         built = build(options.directory)
         check_description(built)
         check_contents(built)
-        check_installation(built.wheel)
-        check_installation(built.sdist)
+        check_installation(built)
     except (DistributionError, SetupError) as error:
         return f"error: {error}"
     for file in (built.wheel, built.sdist, *built.bills_of_materials):

@@ -62,20 +62,23 @@ def pips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     return found
 
 
-@pytest.fixture(params=["oldest", "of this Python", "newest"])
-def pip(request: pytest.FixtureRequest, pips: dict[str, list[str]]) -> list[str]:
+@pytest.fixture(scope="module", params=["oldest", "of this Python", "newest"])
+def environment(
+    request: pytest.FixtureRequest,
+    pips: dict[str, list[str]],
+    index: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Environment]:
+    """An empty environment, to be filled by that pip from that index."""
     if request.param == "oldest" and sys.version_info >= (3, 12):
         pytest.skip("came with Python 3.11 and does not run on a newer one")
-    return pips.get(request.param, ["-m", "pip"])
-
-
-@pytest.fixture
-def environment(tmp_path: Path, pip: list[str], index: str, monkeypatch: pytest.MonkeyPatch) -> Environment:
-    """An empty environment, to be filled by that pip from that index."""
-    use_only(index, monkeypatch)
-    made = Environment(tmp_path, [str(tmp_path / ".venv" / "bin" / "python"), *pip])
-    made.create()
-    return made
+    root = tmp_path_factory.mktemp("environment")
+    pip = pips.get(request.param, ["-m", "pip"])
+    with pytest.MonkeyPatch.context() as patch:
+        use_only(index, patch)
+        made = Environment(root, [str(root / ".venv" / "bin" / "python"), *pip])
+        made.create()
+        yield made
 
 
 def use_only(index: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,11 +99,11 @@ def locked(lock: str) -> dict[str, str]:
 
 
 def test_the_lock_is_installed_although_newer_versions_of_everything_exist(
-    environment: Environment, sample: str, tmp_path: Path
+    environment: Environment, sample: str
 ) -> None:
-    (tmp_path / "sample.lock").write_text(sample)
+    (environment.root / "sample.lock").write_text(sample)
 
-    environment.install(tmp_path / "sample.lock")
+    environment.install(environment.root / "sample.lock")
     environment.check()
 
     assert installed(environment) == locked(sample)
@@ -127,10 +130,9 @@ def test_a_pip_that_resolves_would_not_install_it(
 
 
 def test_the_project_is_built_by_the_locked_back_end(
-    environment: Environment, index: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    environment: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`pip install .` builds in an environment of its own; the newer `hatchling` there builds nothing."""
-    del index
     monkeypatch.chdir(tmp_path)
     command = [
         *environment._pip,
