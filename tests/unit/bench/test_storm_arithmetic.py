@@ -11,33 +11,26 @@ from bench.storm.quotas import Quotas, TokenBucket
 from bench.storm.real_devices import connect_packet
 from bench.storm.report import measured
 from bench.storm.results import RESULTS, load
+from tests.support.clock import Stopwatch
 
 ID = "ab" * 32
 PERFORMANCE = Path(__file__).parents[3] / "docs" / "performance.md"
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def test_a_bucket_holds_one_second_and_fills_at_its_rate() -> None:
-    clock = Clock()
+    clock = Stopwatch()
     bucket = TokenBucket(10, clock)
     assert [bucket.take() for _ in range(11)].count(True) == 10
 
-    clock.now += 0.3
+    clock.sleep(0.3)
     assert [bucket.take() for _ in range(11)].count(True) == 3
 
-    clock.now += 60
+    clock.sleep(60)
     assert [bucket.take() for _ in range(11)].count(True) == 10
 
 
 def test_each_operation_has_a_quota_of_its_own() -> None:
-    quotas = Quotas(clock=Clock())
+    quotas = Quotas(clock=Stopwatch())
 
     served = [quotas.allow("AttachPolicy") for _ in range(20)].count(True)
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from iot_jitr_cli.connect import Cause
-from tests.support.command_line import run_jitr
 from tests.support.limits import LONGEST_WAIT
 from tests.support.pages import is_part_of
 
@@ -46,14 +45,6 @@ def test_each_recipe_is_marked_as_run_or_not_run() -> None:
 @pytest.mark.parametrize("cause", Cause)
 def test_the_page_names_every_cause(cause: Cause) -> None:
     assert f"`{cause}`" in PAGE
-
-
-def test_the_commands_of_the_page_exist() -> None:
-    commands = set(re.findall(r"^jitr (pki \w+|chain \w+|connect)", PAGE, re.MULTILINE))
-
-    assert commands == {"pki ca", "pki device", "chain check"}
-    for command in commands:
-        assert run_jitr(*command.split(), "--help").exit_code == 0
 
 
 def test_the_mosquitto_loop_reconnects_until_admitted_and_waits_at_least_a_second(tmp_path: Path) -> None:

@@ -1,16 +1,15 @@
 """The pages for operators name what the code names: every cause, every alarm, every saved query."""
 
 import re
-from pathlib import Path
 
 import pytest
 
 from iot_jitr.observability import AlarmName
 from iot_jitr.observability.queries import FAILURES_OF_AWS_IOT, QUERIES
 from iot_jitr_cli.doctor.causes import Cause
-from tests.support.pages import anchors
+from tests.support.pages import ROOT, anchors
 
-DOCS = Path(__file__).parents[3] / "docs"
+DOCS = ROOT / "docs"
 TROUBLESHOOTING = (DOCS / "troubleshooting.md").read_text()
 RUNBOOK = (DOCS / "runbook.md").read_text()
 SECTIONS = {alarm.section for alarm in AlarmName}
@@ -37,7 +36,7 @@ def test_a_cause_has_its_headline_a_symptom_a_check_and_a_fix(cause: Cause) -> N
 
 def test_every_cause_is_reproduced_on_the_local_cloud() -> None:
     """And each in all its variants: `tests/unit/cli/doctor/test_causes.py`."""
-    tests = DOCS.parent / "tests"
+    tests = ROOT / "tests"
     sources = [*(tests / "e2e").glob("test_doctor*.py"), tests / "support" / "revoking.py"]
     injected = {name for source in sources for name in re.findall(r"Cause\.([A-Z_]+)", source.read_text())}
 
