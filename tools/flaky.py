@@ -1,8 +1,9 @@
 """`make flaky`: run all tests that depend on time repeatedly, on processors of different speed.
 
 A test with a fixed wait may pass only on the machine of its author. Here every test that deploys, or starts a
-process or a thread, runs as fast as the machine allows, on one core, and on one core with another load. One
-failure fails everything.
+process or a thread, runs as fast as the machine allows, on one core, and on one core with another load. Each
+process of tests has one core, also for what its tests start; the cores work side by side. One failure fails
+everything.
 """
 
 import argparse
@@ -21,7 +22,11 @@ LOGS = ROOT / "build" / "flaky"
 LIMIT_SECONDS = 3600
 """Time limit of one round."""
 SPEEDS = ("free", "one-core", "busy-core")
+PROCESSES_A_CORE = 2
 _PYTEST = ("-m", "pytest", "-q", "--dist=loadfile", "--no-loadscope-reorder", "-p", "no:cacheprovider")
+_PINNED = ("-p", "tools.flaky")
+"""Makes this module a plugin of the run: `pytest_configure`."""
+_CORES = "JITR_FLAKY_CORES"
 _SHOWN_OF_A_FAILURE = 8_000
 """Number of characters of the log's end that are printed: a run on another machine keeps nothing else."""
 _MARKED = ("-m", "(e2e or timing) and not exhaustive")
@@ -39,33 +44,46 @@ class Round:
     log: Path
 
 
+def pytest_configure() -> None:
+    """Give a process of tests its core; the processes that it starts inherit it."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+    if worker:
+        cores = os.environ[_CORES].split(",")
+        os.sched_setaffinity(0, {int(cores[int(worker) % len(cores)])})
+
+
 @contextmanager
-def speed(name: str, core: int) -> Iterator[None]:
-    """Run this process and its child processes at a speed: child processes inherit the CPU affinity."""
-    before = os.sched_getaffinity(0)
-    hog = None
+def busy(cores: Sequence[int]) -> Iterator[None]:
+    """Another load on each of the cores."""
+    hogs = []
     try:
-        if name != "free":
-            os.sched_setaffinity(0, {core})
-        if name == "busy-core":
-            hog = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+        for core in cores:
+            hogs.append(subprocess.Popen([sys.executable, "-c", "while True: pass"]))
+            os.sched_setaffinity(hogs[-1].pid, {core})
         yield
     finally:
-        if hog is not None:
+        for hog in hogs:
             hog.kill()
             hog.wait()
-        os.sched_setaffinity(0, before)
 
 
-def run(name: str, number: int, core: int, processes: int, selected: Sequence[str]) -> Round:
+def run(name: str, number: int, cores: Sequence[int], processes: int, selected: Sequence[str]) -> Round:
     """Run the selected tests once at a speed."""
     LOGS.mkdir(parents=True, exist_ok=True)
     log = LOGS / f"{name}-{number}.log"
-    command = [sys.executable, *_PYTEST, f"--numprocesses={processes}", *selected]
+    pinned = () if name == "free" else _PINNED
+    command = [sys.executable, *_PYTEST, *pinned, f"--numprocesses={processes}", *selected]
+    environment = {**os.environ, _CORES: ",".join(map(str, cores))}
     began = time.monotonic()
-    with speed(name, core), log.open("w") as out:
+    with busy(cores if name == "busy-core" else ()), log.open("w") as out:
         done = subprocess.run(
-            command, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT, timeout=LIMIT_SECONDS, check=False
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            timeout=LIMIT_SECONDS,
+            check=False,
         )
     failed = tuple(_FAILED.findall(log.read_text(errors="replace")))
     return Round(name, time.monotonic() - began, done.returncode, failed, log)
@@ -85,17 +103,17 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.flaky", description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=10, help="rounds of each speed (default: 10)")
     parser.add_argument("--speeds", nargs="+", choices=SPEEDS, default=SPEEDS, help="default: all of them")
-    parser.add_argument("--core", type=int, default=min(os.sched_getaffinity(0)), help="the one core")
-    parser.add_argument(
-        "--processes", type=int, default=3, help="processes of tests side by side (default: 3)"
-    )
+    cores = sorted(os.sched_getaffinity(0))
+    parser.add_argument("--cores", nargs="+", type=int, default=cores, help="default: all of them")
+    parser.add_argument("--processes", type=int, help="processes of tests (default: two for each core)")
     parser.add_argument("tests", nargs="*", help="arguments of pytest; default: tests that depend on time")
     chosen = parser.parse_args(arguments)
     selected = chosen.tests or [*files_with_marked_tests(), *_MARKED]
+    processes = chosen.processes or PROCESSES_A_CORE * len(chosen.cores)
     rounds = []
     for name in chosen.speeds:
         for number in range(1, chosen.rounds + 1):
-            rounds.append(run(name, number, chosen.core, chosen.processes, selected))
+            rounds.append(run(name, number, chosen.cores, processes, selected))
             last = rounds[-1]
             result = "passed" if last.exit_code == 0 else f"FAILED ({last.log}): {' '.join(last.failed)}"
             sys.stdout.write(f"{name} {number} of {chosen.rounds}: {last.seconds:.0f} s, {result}\n")
