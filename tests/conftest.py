@@ -23,10 +23,10 @@ os.environ.setdefault("CDK_VALIDATION", "false")
 
 
 SHARED_CLOUDS = (
-    ("test_registration.py", "test_identity.py", "test_device_kit.py"),
-    ("test_doctor_revocation.py", "test_verify.py"),
+    ("test_registration.py", "test_identity.py", "test_device_kit.py", "test_outcome_events.py"),
+    ("test_doctor_revocation.py", "test_revocation.py", "test_verify.py"),
 )
-"""End-to-end tests that use the same deployment: the fixture `cloud`, and the fixture `revoking`."""
+"""End-to-end tests that use the same deployments: of `cloud` and `asking_cloud`, and of `revoking`."""
 SPREAD_OUT = ("test_oracle.py",)
 """Files whose tests have nothing in common and take long."""
 LONGEST_FIRST = ("test_faults.py", "test_doctor.py", "test_ca_registration.py")

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from iot_jitr_runtime.connect_guard.guard import ConnectFinding
 from iot_jitr_runtime.stack_outputs import Output
 from tests.support.cloud import TIME_LIMIT, Cloud, deployed_cloud
 from tests.support.crl_upload import REFRESH, CrlUpload
+from tests.support.doctor_cloud_faults import function_stopped, function_with
 from tests.support.verify_command import ca_files, not_passed, verify_with_least_permissions
 
 ONCE = Backoff(2 * TIME_LIMIT, 2 * TIME_LIMIT)
@@ -81,28 +82,18 @@ class GuardedCloud(CrlUpload):
         ours = [json.loads(line) for line in lines if identity.certificate.fingerprint in line]
         return [line["finding"] for line in ours]
 
-    @contextmanager
-    def sweep_off(self) -> Iterator[None]:
+    def sweep_off(self) -> AbstractContextManager[None]:
         """Let the sweep do nothing, as one that has not reached these devices yet."""
-        functions, name = self.cloud.client("lambda"), self.cloud.outputs[Output.SWEEP_FUNCTION]
-        functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
-        try:
-            yield
-        finally:
-            functions.delete_function_concurrency(FunctionName=name)
+        return function_stopped(self.cloud, Output.SWEEP_FUNCTION)
 
-    @contextmanager
-    def told(self, on_unknown: str = "refuse", **variables: str) -> Iterator[None]:
-        """Run the guard as a deployment with other settings would; new execution environments."""
-        functions, name = self.cloud.client("lambda"), self.cloud.outputs[Output.CONNECT_GUARD_FUNCTION]
-        before = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-        settings = json.loads(before[environment.CONNECT_GUARD]) | {"on_unknown": on_unknown}
-        changed = {**before, environment.CONNECT_GUARD: json.dumps(settings), **variables}
-        functions.update_function_configuration(FunctionName=name, Environment={"Variables": changed})
-        try:
-            yield
-        finally:
-            functions.update_function_configuration(FunctionName=name, Environment={"Variables": before})
+    def told(self, on_unknown: str = "refuse", **variables: str) -> AbstractContextManager[None]:
+        """Run the guard as a deployment with other settings would."""
+
+        def changed(before: dict[str, str]) -> dict[str, str]:
+            settings = json.loads(before[environment.CONNECT_GUARD]) | {"on_unknown": on_unknown}
+            return {**before, environment.CONNECT_GUARD: json.dumps(settings), **variables}
+
+        return function_with(self.cloud, changed, Output.CONNECT_GUARD_FUNCTION)
 
 
 @pytest.fixture(scope="module")
@@ -115,10 +106,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedCloud]:
     with deployed_cloud(folder, settings, revocation={"type": "bucket"}) as cloud:
         made = GuardedCloud(cloud)
         # Before the first CRL: the publisher keeps the CA's certificate, and there is no index.
-        answer = cloud.client("lambda").invoke(
-            FunctionName=cloud.outputs[Output.CRL_PUBLISHER_FUNCTION], Payload=b'{"trigger": "schedule"}'
-        )
-        assert "FunctionError" not in answer, answer["Payload"].read()
+        cloud.invoke(cloud.outputs[Output.CRL_PUBLISHER_FUNCTION], b'{"trigger": "schedule"}')
         newcomer = cloud.ca.issue(DeviceSpec("before-the-first-crl"))
         assert not made.is_admitted(newcomer)
         # Refused in the TLS layer: no CONNECT, so not registered.

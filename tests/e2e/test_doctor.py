@@ -19,7 +19,7 @@ from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
 from iot_jitr_cli.pki.extensions import Extension
 from iot_jitr_cli.pki.validity import Validity
-from iot_jitr_runtime.ledger import Ledger, State
+from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.ledger.tasks import ScheduledTask, Task
 from iot_jitr_runtime.outcomes import Reason
@@ -223,7 +223,7 @@ def test_the_queue(doctor: Doctor) -> None:
 
 
 def test_the_event_source(doctor: Doctor) -> None:
-    doctor.expect("event-source")
+    doctor.cloud.list_device("event-source")
     device = doctor.identity("event-source")
 
     with faults.event_source_off(doctor.cloud):
@@ -241,7 +241,7 @@ def test_the_function_is_stopped(doctor: Doctor) -> None:
 def test_the_function_fails(doctor: Doctor) -> None:
     with faults.function_broken(doctor.cloud):
         device = doctor.registered(doctor.identity("failing"))
-        faults.wait_for_log(doctor.cloud, "JITR_LEDGER_TABLE")
+        doctor.cloud.wait_for_log(Output.ACTIVATOR_LOG_GROUP, "JITR_LEDGER_TABLE")
         answer = doctor.about(device)
 
     assert_cause(answer, Cause.FUNCTION_FAILING)
@@ -249,7 +249,7 @@ def test_the_function_fails(doctor: Doctor) -> None:
 
 
 def test_the_functions_role(doctor: Doctor) -> None:
-    doctor.expect("role")
+    doctor.cloud.list_device("role")
     role = faults.activator_role(doctor.cloud)
 
     with faults.role_without(doctor.cloud, role, "iot:AttachPolicy"):
@@ -280,7 +280,7 @@ def test_a_long_queue_of_reserved_slots(doctor: Doctor) -> None:
 
 
 def test_an_event_in_the_queue_and_a_lost_event(doctor: Doctor) -> None:
-    doctor.expect("no-event")
+    doctor.cloud.list_device("no-event")
     certificate_id = doctor.cloud.plant(doctor.identity("no-event"))
     planted = doctor.cloud.registered_at(certificate_id)
 
@@ -314,7 +314,7 @@ def test_a_device_that_is_not_listed_and_is_listed_later(doctor: Doctor) -> None
     doctor.cloud.wait_for_state(device.certificate.fingerprint, "refused")
 
     assert_cause(doctor.about(device), Cause.NOT_LISTED)
-    doctor.expect("unlisted")
+    doctor.cloud.list_device("unlisted")
     assert_cause(doctor.about(device), Cause.REFUSAL_OUTDATED)
 
 
@@ -349,7 +349,7 @@ def test_an_admission_function_that_refuses_and_one_that_fails(doctor: Doctor) -
         faults.activator_configured(cloud, JITR_ADMISSION=admission),
     ):
         for name, cause in (("refuse", Cause.REFUSED_BY_FUNCTION), ("error", Cause.ADMISSION_FAILED)):
-            doctor.expect(name)
+            doctor.cloud.list_device(name)
             certificate_id = cloud.plant(doctor.identity(name))
             cloud.send_event(certificate_id)
             cloud.wait_for_reason(certificate_id, Reason(cause))
@@ -385,7 +385,7 @@ def test_a_missing_thing_setup_and_a_missing_policy(doctor: Doctor) -> None:
         subject = [(oid, value) for oid, value in zip(oids, values, strict=True) if value]
         certificate = certificate_of(subject, serial_number=2**64 + number, ca=cloud.ca)
         causes[cloud.plant_certificate(certificate, cloud.ca.certificate)] = cause
-        doctor.expect(str(values[0]))
+        doctor.cloud.list_device(str(values[0]))
 
     with faults.activator_configured(
         cloud, JITR_DEVICE_POLICY={"name": "gone"}, JITR_THINGS={"thing": thing}
@@ -413,19 +413,16 @@ def test_an_active_device(doctor: Doctor) -> None:
 
 def test_a_policy_that_was_detached(doctor: Doctor) -> None:
     device = doctor.activated("detached")
-    iot, certificate_id = doctor.cloud.client("iot"), device.certificate.fingerprint
-    arn = iot.describe_certificate(certificateId=certificate_id)["certificateDescription"]["certificateArn"]
+    certificate_id = device.certificate.fingerprint
     for policy in doctor.cloud.policies_of(certificate_id):
-        iot.detach_policy(policyName=policy, target=arn)
+        doctor.cloud.client("iot").detach_policy(policyName=policy, target=doctor.cloud.arn(certificate_id))
 
     assert_cause(doctor.about(device), Cause.POLICY_DETACHED)
 
 
 def test_a_scheduled_task_that_fails(doctor: Doctor) -> None:
-    device, cloud = doctor.activated("task"), doctor.cloud
-    dynamodb, table = cloud.client("dynamodb"), cloud.outputs[Output.LEDGER_TABLE]
+    device, tasks = doctor.activated("task"), doctor.cloud.ledger.tasks
     certificate_id, later = device.certificate.fingerprint, milliseconds(datetime.now(UTC) + DAY)
-    tasks = Ledger(dynamodb, table).tasks
     tasks.schedule_policy_deletion(certificate_id, policy_name="gone", at=later)
     assert_cause(doctor.about(device), Cause.ALREADY_FINE)
     scheduled = ScheduledTask(Task.DELETE_POLICY, certificate_id, later)
@@ -463,9 +460,8 @@ def test_a_certificate_that_a_renewal_replaced(doctor: Doctor) -> None:
     old, new = doctor.activated("renewed"), doctor.activated("renewed")
     cloud.wait_for_state(new.certificate.fingerprint, State.ACTIVATED)
 
-    ledger = Ledger(cloud.client("dynamodb"), cloud.outputs[Output.LEDGER_TABLE])
-    retirement = Retirement(cloud.client("iot"), ledger, timedelta(0), RateLimiter(ledger.items, 10))
-    retire(retirement)
+    limiter = RateLimiter(cloud.ledger.items, 10)
+    retire(Retirement(cloud.client("iot"), cloud.ledger, timedelta(0), limiter))
 
     assert_cause(doctor.about(old), Cause.SUPERSEDED)
 

@@ -9,8 +9,6 @@ from click.testing import CliRunner
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.main import jitr
 from iot_jitr_cli.pki.revocation_list import HOLD
-from iot_jitr_cli.waiting import wait_until
-from tests.support.cloud import TIME_LIMIT
 from tests.support.doctor_result import assert_cause
 from tests.support.least_policy import least_privileged
 from tests.support.revoking import Revoking
@@ -31,21 +29,20 @@ def test_a_revoked_certificate_and_one_on_hold(revoking: Revoking) -> None:
 
 
 def test_a_certificate_that_the_sweep_revoked(revoking: Revoking) -> None:
-    device = revoking.doctor.cloud.admit_device("swept")
+    device = revoking.cloud.admit_device("swept")
     revoking.revoke(device)
     revoking.publish()
-    certificate_id = device.certificate.fingerprint
-    assert wait_until(
-        lambda: revoking.doctor.cloud.status(certificate_id) == "REVOKED", limit=TIME_LIMIT, interval=0.2
-    )
+    revoking.wait_for_status(device, "REVOKED")
 
-    assert_cause(revoking.doctor.diagnose("--certificate-id", certificate_id), Cause.SERIAL_REVOKED)
+    assert_cause(
+        revoking.doctor.diagnose("--certificate-id", device.certificate.fingerprint), Cause.SERIAL_REVOKED
+    )
 
 
 def test_the_status_shows_the_crl_and_the_devices_in_service(revoking: Revoking) -> None:
-    revoking.doctor.cloud.admit_device("counted")
+    revoking.cloud.admit_device("counted")
 
-    result = CliRunner().invoke(jitr, ["status", "--json"], env=revoking.doctor.cloud.lab.variables)
+    result = CliRunner().invoke(jitr, ["status", "--json"], env=revoking.cloud.lab.variables)
 
     answer = json.loads(result.output)
     (ca,), crls = answer["cas"], answer["crls"]
@@ -60,7 +57,7 @@ def test_the_status_shows_the_crl_and_the_devices_in_service(revoking: Revoking)
 def test_all_devices_by_cause_and_the_page_with_the_least_permissions(
     revoking: Revoking, tmp_path: "Path"
 ) -> None:
-    cloud, page = revoking.doctor.cloud, tmp_path / "fleet.html"
+    cloud, page = revoking.cloud, tmp_path / "fleet.html"
     device = revoking.doctor.registered(revoking.doctor.identity("<b>*</b>"))
     certificate_id = device.certificate.fingerprint
     cloud.wait_for_state(certificate_id, "refused")

@@ -1,7 +1,7 @@
 """Device policies, admission and things on the local cloud, with IAM and IoT policies enforced.
 
 Two clouds besides the shared one: one with a policy for each device, things that may be renewed and an allow
-list; one with a shared policy and shadow, things that may not, and an admission function.
+list; one with a shared policy and shadow, things that may not, and an admission function (`asking_cloud`).
 """
 
 import re
@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cryptography.x509.oid import NameOID
@@ -17,17 +16,12 @@ from cryptography.x509.oid import NameOID
 from iot_jitr_cli.console import ExitCode
 from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
 from iot_jitr_cli.pki.validity import Validity
-from iot_jitr_cli.waiting import wait_until
-from iot_jitr_runtime.admission.keys import TABLE_KEY
-from iot_jitr_runtime.ledger import Ledger
 from iot_jitr_runtime.ledger.rows import State
 from iot_jitr_runtime.ledger.tasks import TaskResult
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.policy.deletion import delete_own_policy
 from iot_jitr_runtime.rate_limiter import RateLimiter
-from iot_jitr_runtime.stack_outputs import Output
 from iot_jitr_runtime.things.retirement import Retirement
-from tests.support.admission_function import create_admission_function
 from tests.support.cloud import TIME_LIMIT, Cloud, deployed_cloud
 from tests.support.device_certificates import certificate_of
 from tests.support.mqtt_session import MqttSession, RefusedByBrokerError, session
@@ -50,41 +44,11 @@ def listed_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         yield cloud
 
 
-@pytest.fixture(scope="module")
-def asking_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    folder = tmp_path_factory.mktemp("asking")
-    with deployed_cloud(folder) as cloud:
-        arn = create_admission_function(cloud.lab.client, "is-it-ours")
-        cloud.client("iot").create_thing_group(thingGroupName="fleet")
-        assert cloud.lab.deployed is not None
-        redeploy(
-            cloud,
-            policy={"options": ["shadow", "jobs"]},
-            admission={"type": "function", "function": arn, "timeout": "2 seconds"},
-            things={"groups": ["fleet"]},
-            on_refusal={"refused_by_function": "inactive"},
-        )
-        yield cloud
-
-
-def redeploy(cloud: Cloud, **settings: Any) -> None:
-    from iot_jitr_cli.lab.project import default_configuration
-
-    certificate = next((cloud.folder.parent / "ca").glob("*.pem"))
-    cloud.lab.deploy({**default_configuration(certificate), **settings})
-
-
 @contextmanager
 def connected(cloud: Cloud, identity: DeviceIdentity, client_id: str) -> Iterator[MqttSession]:
     endpoint = cloud.lab.broker()
     with session(cloud.credentials(identity), endpoint, client_id) as opened:
         yield opened
-
-
-def list_device(cloud: Cloud, common_name: str) -> None:
-    cloud.client("dynamodb").put_item(
-        TableName=cloud.outputs[Output.ALLOW_LIST_TABLE], Item={TABLE_KEY: {"S": common_name}}
-    )
 
 
 def holders(cloud: Cloud, thing: str) -> set[str]:
@@ -163,7 +127,7 @@ def test_a_common_name_of_64_characters_is_accepted(cloud: Cloud) -> None:
 
 def test_a_policy_for_each_device_allows_only_its_own_topics_and_client_id(listed_cloud: Cloud) -> None:
     for name in ("own-7", "own-72"):
-        list_device(listed_cloud, name)
+        listed_cloud.list_device(name)
     device, neighbour = listed_cloud.admit_device("own-7"), listed_cloud.admit_device("own-72")
 
     assert_it_keeps_to_its_own(listed_cloud, device, "own-72")
@@ -181,7 +145,7 @@ def test_a_device_is_refused_until_it_is_listed(listed_cloud: Cloud) -> None:
     assert row.reason is Reason.NOT_LISTED
     assert listed_cloud.status(certificate_id) == "PENDING_ACTIVATION"
 
-    list_device(listed_cloud, "late-7")
+    listed_cloud.list_device("late-7")
     # A refusal holds for a minute: let it end.
     listed_cloud.end_decision_ttl(certificate_id, after=0)
     result = listed_cloud.connect(identity)
@@ -207,14 +171,12 @@ def test_verify_accepts_a_pipeline_with_an_allow_list_and_leaves_nothing(
 
 
 def test_the_policy_of_a_revoked_device_is_deleted(listed_cloud: Cloud) -> None:
-    list_device(listed_cloud, "gone-7")
+    listed_cloud.list_device("gone-7")
     certificate_id = listed_cloud.admit_device("gone-7").certificate.fingerprint
     iot = listed_cloud.client("iot")
-    arn = iot.describe_certificate(certificateId=certificate_id)["certificateDescription"]["certificateArn"]
-
     (policy,) = listed_cloud.policies_of(certificate_id)
 
-    delete_own_policy(iot, certificate_id, arn, policy)
+    delete_own_policy(iot, certificate_id, listed_cloud.arn(certificate_id), policy)
 
     assert listed_cloud.policies_of(certificate_id) == []
     with pytest.raises(iot.exceptions.ResourceNotFoundException):
@@ -223,7 +185,7 @@ def test_the_policy_of_a_revoked_device_is_deleted(listed_cloud: Cloud) -> None:
 
 def test_a_renewed_certificate_replaces_the_older_one(listed_cloud: Cloud) -> None:
     cloud = listed_cloud
-    list_device(cloud, "renewed-7")
+    cloud.list_device("renewed-7")
     now = datetime.now(UTC)
     validity = Validity(now - timedelta(days=300), now + timedelta(days=10))
     old = cloud.ca.issue(DeviceSpec("renewed-7", validity=validity))
@@ -236,8 +198,8 @@ def test_a_renewed_certificate_replaces_the_older_one(listed_cloud: Cloud) -> No
     cloud.wait_for_state(new_id, State.ACTIVATED)
     assert holders(cloud, "renewed-7") == {old_id, new_id}
     assert (cloud.status(old_id), cloud.status(new_id)) == ("ACTIVE", "ACTIVE")
-    ledger = Ledger(cloud.client("dynamodb"), cloud.outputs[Output.LEDGER_TABLE])
-    retirement = Retirement(cloud.client("iot"), ledger, timedelta(0), RateLimiter(ledger.items, 10))
+    limiter = RateLimiter(cloud.ledger.items, 10)
+    retirement = Retirement(cloud.client("iot"), cloud.ledger, timedelta(0), limiter)
     assert retire(retirement) == {old_id: TaskResult.DONE}
     assert (cloud.status(old_id), cloud.status(new_id)) == ("INACTIVE", "ACTIVE")
     assert holders(cloud, "renewed-7") == {new_id}
@@ -249,7 +211,7 @@ def test_a_renewed_certificate_replaces_the_older_one(listed_cloud: Cloud) -> No
 
 def test_an_older_certificate_does_not_displace_a_newer_one(listed_cloud: Cloud) -> None:
     cloud = listed_cloud
-    list_device(cloud, "cloned-7")
+    cloud.list_device("cloned-7")
     device = cloud.admit_device("cloned-7")
     now = datetime.now(UTC)
     validity = Validity(now - timedelta(days=300), now + timedelta(days=10))
@@ -292,9 +254,7 @@ def test_a_device_that_the_function_refuses_is_recorded_with_its_reason_and_deac
 
     row = asking_cloud.wait_for_state(certificate_id, State.REFUSED)
     assert (row.reason, row.detail) == (Reason.REFUSED_BY_FUNCTION, "nobody ordered refuse-7")
-    assert wait_until(
-        lambda: asking_cloud.status(certificate_id) == "INACTIVE", limit=TIME_LIMIT, interval=0.05
-    )
+    asking_cloud.wait_for_status(certificate_id, "INACTIVE")
 
 
 @pytest.mark.parametrize("name", ["error-7", "slow-7"])

@@ -1,7 +1,6 @@
 """Outcome events on the local cloud: a function of another stack receives an activation and a refusal."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +20,8 @@ from iot_jitr_runtime.ledger import KEY
 from iot_jitr_runtime.outcome_events import OWED_EVENTS, OWED_SINCE
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.stack_outputs import Output
-from tests.support.cloud import TIME_LIMIT, Cloud, deployed_cloud
+from tests.support.cloud import TIME_LIMIT, Cloud
+from tests.support.doctor_cloud_faults import role_without
 from tests.support.outcome_schema import SCHEMA
 
 TEAM = "team"
@@ -63,17 +63,9 @@ class Team:
 
 
 @pytest.fixture(scope="module")
-def publishing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """A cloud whose pipeline publishes outcome events."""
-    settings = {"outcome_events": {}, "reconciler": {"every": "1 day"}}
-    with deployed_cloud(tmp_path_factory.mktemp("publishing"), settings) as cloud:
-        yield cloud
-
-
-@pytest.fixture(scope="module")
-def team(publishing: Cloud) -> Team:
-    template = teams_template(publishing.outputs)
-    cloudformation = publishing.client("cloudformation")
+def team(asking_cloud: Cloud) -> Team:
+    template = teams_template(asking_cloud.outputs)
+    cloudformation = asking_cloud.client("cloudformation")
     cloudformation.create_stack(
         StackName=TEAM, TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_IAM"]
     )
@@ -83,7 +75,7 @@ def team(publishing: Cloud) -> Team:
 
     assert wait_until(lambda: status() == "CREATE_COMPLETE", limit=TIME_LIMIT, interval=0.2), status()
     [output] = cloudformation.describe_stacks(StackName=TEAM)["Stacks"][0]["Outputs"]
-    return Team(publishing, output["OutputValue"])
+    return Team(asking_cloud, output["OutputValue"])
 
 
 def teams_template(outputs: dict[str, str]) -> dict[str, Any]:
@@ -119,27 +111,27 @@ def owed(cloud: Cloud, certificate_id: str) -> list[str]:
     return list(item.get(OWED_EVENTS, {}).get("SS", []))
 
 
-def test_a_function_of_another_stack_receives_an_activation(publishing: Cloud, team: Team) -> None:
-    device = publishing.admit_device("told-of-its-activation")
+def test_a_function_of_another_stack_receives_an_activation(asking_cloud: Cloud, team: Team) -> None:
+    device = asking_cloud.admit_device("told-of-its-activation")
 
     [event] = team.told(device.certificate.fingerprint, "activated")
 
-    row = publishing.row(device.certificate.fingerprint)
+    row = asking_cloud.row(device.certificate.fingerprint)
     assert row is not None
     assert (event["source"], event["detail-type"]) == ("iot-jitr", "Certificate Activated")
     detail = event["detail"]
-    assert detail["pipeline"] == publishing.outputs[Output.SERVICE_NAME]
+    assert detail["pipeline"] == asking_cloud.outputs[Output.SERVICE_NAME]
     assert (detail["commonName"], detail["serialNumber"]) == ("told-of-its-activation", row.serial_number)
     assert wait_until(
-        lambda: not owed(publishing, device.certificate.fingerprint), limit=TIME_LIMIT, interval=0.1
+        lambda: not owed(asking_cloud, device.certificate.fingerprint), limit=TIME_LIMIT, interval=0.1
     )
 
 
-def test_a_function_of_another_stack_receives_a_refusal(publishing: Cloud, team: Team) -> None:
-    device = publishing.ca.issue(DeviceSpec("told-of-its-refusal", validity=Validity.expired()))
-    certificate_id = publishing.plant(device)
+def test_a_function_of_another_stack_receives_a_refusal(asking_cloud: Cloud, team: Team) -> None:
+    device = asking_cloud.ca.issue(DeviceSpec("told-of-its-refusal", validity=Validity.expired()))
+    certificate_id = asking_cloud.plant(device)
 
-    publishing.send_event(certificate_id)
+    asking_cloud.send_event(certificate_id)
 
     [event] = team.told(certificate_id, "refused")
     assert event["detail"]["reason"] == "expired"
@@ -147,58 +139,23 @@ def test_a_function_of_another_stack_receives_a_refusal(publishing: Cloud, team:
 
 
 def test_events_that_could_not_be_published_are_published_by_the_reconciler(
-    publishing: Cloud, team: Team
+    asking_cloud: Cloud, team: Team
 ) -> None:
     """IAM is enforced: the device is activated, the event is owed, and published with the right back."""
-    activator = publishing.outputs[Output.ACTIVATOR_ROLE]
-    with_the_right = taken(publishing, activator)
-    try:
-        device = publishing.admit_device("told-later")
+    with role_without(asking_cloud, asking_cloud.outputs[Output.ACTIVATOR_ROLE], "events:PutEvents"):
+        device = asking_cloud.admit_device("told-later")
         certificate_id = device.certificate.fingerprint
-        publishing.wait_for_state(certificate_id, "activated")
-        assert wait_until(lambda: log_has(publishing, "events_unpublished"), limit=TIME_LIMIT, interval=0.2)
-        assert len(owed(publishing, certificate_id)) == 1
-    finally:
-        publishing.client("iam").put_role_policy(RoleName=activator, **with_the_right)
-    publishing.client("dynamodb").update_item(
-        TableName=publishing.outputs[Output.LEDGER_TABLE],
+        asking_cloud.wait_for_state(certificate_id, "activated")
+        asking_cloud.wait_for_log(Output.ACTIVATOR_LOG_GROUP, "events_unpublished")
+        assert len(owed(asking_cloud, certificate_id)) == 1
+    asking_cloud.client("dynamodb").update_item(
+        TableName=asking_cloud.outputs[Output.LEDGER_TABLE],
         Key={KEY: {"S": certificate_id}},
         UpdateExpression=f"SET {OWED_SINCE} = :long_ago",
         ExpressionAttributeValues={":long_ago": {"N": "1"}},
     )
 
-    reconcile(publishing)
+    asking_cloud.reconcile()
 
     team.told(certificate_id, "activated")
-    assert owed(publishing, certificate_id) == []
-
-
-def taken(cloud: Cloud, role: str) -> dict[str, str]:
-    """Take the right to publish from a role; return the policy as it was."""
-    iam = cloud.client("iam")
-    [name] = iam.list_role_policies(RoleName=role)["PolicyNames"]
-    document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
-    less = [each for each in document["Statement"] if each["Action"] != ["events:PutEvents"]]
-    assert len(less) == len(document["Statement"]) - 1
-    iam.put_role_policy(
-        RoleName=role, PolicyName=name, PolicyDocument=json.dumps({**document, "Statement": less})
-    )
-    return {"PolicyName": name, "PolicyDocument": json.dumps(document)}
-
-
-def log_has(cloud: Cloud, message: str) -> bool:
-    logs, group = cloud.client("logs"), cloud.outputs[Output.ACTIVATOR_LOG_GROUP]
-    return bool(logs.filter_log_events(logGroupName=group, filterPattern=f'"{message}"')["events"])
-
-
-def reconcile(cloud: Cloud) -> None:
-    """Let the reconciler run now."""
-    client = cloud.client("lambda")
-    [name] = [
-        each["FunctionName"]
-        for page in client.get_paginator("list_functions").paginate()
-        for each in page["Functions"]
-        if "reconciler" in each["Handler"]
-    ]
-    answer = client.invoke(FunctionName=name, Payload=b"{}")
-    assert "FunctionError" not in answer, answer["Payload"].read()
+    assert owed(asking_cloud, certificate_id) == []

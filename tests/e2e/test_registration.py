@@ -142,34 +142,6 @@ def test_a_certificate_that_is_not_valid_yet_is_refused(cloud: Cloud) -> None:
     assert cloud.status(certificate_id) == "PENDING_ACTIVATION"
 
 
-@pytest.mark.parametrize("common_name", ["*", "a/b", "a$b", "${iot:ClientId}", "plus+"])
-def test_a_common_name_with_a_wildcard_is_refused(cloud: Cloud, common_name: str) -> None:
-    certificate_id = cloud.plant(cloud.ca.issue(DeviceSpec(common_name)))
-
-    cloud.send_event(certificate_id)
-
-    assert cloud.wait_for_state(certificate_id, State.REFUSED).reason is Reason.INVALID_COMMON_NAME
-    assert cloud.status(certificate_id) == "PENDING_ACTIVATION"
-
-
-def test_a_device_cannot_use_the_client_id_of_another(cloud: Cloud) -> None:
-    cloud.admit_device("victim")
-    thief = cloud.admit_device("thief")
-
-    result = cloud.connect_refused(thief, client_id="victim")
-
-    assert Step.CONNECTED not in {event.step for event in result.events}
-
-
-def test_a_device_cannot_use_the_topics_of_another(cloud: Cloud) -> None:
-    nosy = cloud.admit_device("nosy")
-
-    result = cloud.connect_refused(nosy, topic="devices/neighbour/hello")
-
-    assert Step.CONNECTED in {event.step for event in result.events}
-    assert not {Step.SUBSCRIBED, Step.RECEIVED} & {event.step for event in result.events}
-
-
 def test_a_message_that_is_no_event_is_dead_lettered_with_its_reason(cloud: Cloud) -> None:
     cloud.send("this is no event")
     cloud.wait_until_drained()

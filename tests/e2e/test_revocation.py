@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,57 +17,21 @@ from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.stack_outputs import Output
 from iot_jitr_runtime.sweep.sweep import LIMIT_TRIPPED
-from tests.support.cloud import TIME_LIMIT, Cloud, deployed_cloud
-from tests.support.crl_upload import KEY_COMPROMISE, REFRESH, CrlUpload
+from tests.support.cloud import TIME_LIMIT, Cloud
+from tests.support.crl_upload import KEY_COMPROMISE
+from tests.support.revoking import LIMIT, Revoking
 
 if TYPE_CHECKING:
     from cryptography import x509
 
-LIMIT = 4
-"""Devices that one CRL may not revoke without a person."""
+
+def why(revoking: Revoking, identity: DeviceIdentity) -> Reason | None:
+    """What the ledger says about a device that is not in."""
+    row = revoking.cloud.row(identity.certificate.fingerprint)
+    return row.reason if row is not None and row.state in {State.REFUSED, State.REVOKED} else None
 
 
-class RevokingCloud(CrlUpload):
-    """The cloud of a CA that publishes CRLs."""
-
-    def wait_for_status(self, identity: DeviceIdentity, status: str) -> None:
-        certificate_id = identity.certificate.fingerprint
-        assert wait_until(
-            lambda: self.cloud.status(certificate_id) == status, limit=TIME_LIMIT, interval=0.1
-        ), self.cloud.status(certificate_id)
-
-    def why(self, identity: DeviceIdentity) -> Reason | None:
-        """What the ledger says about a device that is not in."""
-        row = self.cloud.row(identity.certificate.fingerprint)
-        return row.reason if row is not None and row.state in {State.REFUSED, State.REVOKED} else None
-
-    def sweep(self) -> None:
-        """What its schedule does every minute."""
-        answer = self.cloud.client("lambda").invoke(
-            FunctionName=self.cloud.outputs[Output.SWEEP_FUNCTION], Payload=b"{}"
-        )
-        assert "FunctionError" not in answer, answer["Payload"].read()
-
-
-@pytest.fixture(scope="module")
-def revoking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RevokingCloud]:
-    settings = {
-        "revocation": {"refresh": f"{REFRESH.seconds} seconds", "mass_revocation_limit_minimum": LIMIT}
-    }
-    folder: Path = tmp_path_factory.mktemp("revoking")
-    with deployed_cloud(folder, settings, revocation={"type": "bucket"}) as cloud:
-        made = RevokingCloud(cloud)
-        newcomer = cloud.ca.issue(DeviceSpec("before-the-first-crl"))
-        cloud.connect_refused(newcomer)
-        row = cloud.wait_for_state(newcomer.certificate.fingerprint, State.DEFERRED)
-        assert row.reason is Reason.CRL_MISSING
-        made.publish()
-        # Its own message activates it, without another connect.
-        made.wait_for_status(newcomer, "ACTIVE")
-        yield made
-
-
-def test_a_revoked_device_is_never_activated(revoking: RevokingCloud) -> None:
+def test_a_revoked_device_is_never_activated(revoking: Revoking) -> None:
     identity = revoking.cloud.ca.issue(DeviceSpec("stolen-from-the-warehouse"))
     revoking.revoke(identity)
     revoking.publish()
@@ -76,14 +39,14 @@ def test_a_revoked_device_is_never_activated(revoking: RevokingCloud) -> None:
     revoking.cloud.connect_refused(identity)
 
     # The sweep of the same index may have run meanwhile and made it REVOKED.
-    assert wait_until(lambda: revoking.why(identity) is Reason.REVOKED, limit=TIME_LIMIT, interval=0.1)
+    assert wait_until(lambda: why(revoking, identity) is Reason.REVOKED, limit=TIME_LIMIT, interval=0.1)
     assert revoking.cloud.status(identity.certificate.fingerprint) in {"PENDING_ACTIVATION", "REVOKED"}
     assert revoking.cloud.policies_of(identity.certificate.fingerprint) == []
     revoking.cloud.connect_refused(identity)
 
 
 def test_a_device_activated_before_its_crl_is_published_is_revoked_after_it(
-    revoking: RevokingCloud,
+    revoking: Revoking,
 ) -> None:
     """The other side of the refresh interval: the sweep finds what was activated on the former index."""
     identity = revoking.cloud.admit_device("stolen-and-faster")
@@ -94,7 +57,7 @@ def test_a_device_activated_before_its_crl_is_published_is_revoked_after_it(
     revoking.cloud.connect_refused(identity)
 
 
-def test_an_unlisted_device_is_activated(revoking: RevokingCloud) -> None:
+def test_an_unlisted_device_is_activated(revoking: Revoking) -> None:
     identity = revoking.cloud.admit_device("not-listed")
 
     row = revoking.cloud.wait_for_state(identity.certificate.fingerprint, State.ACTIVATED)
@@ -113,7 +76,7 @@ def staying(cloud: Cloud, identity: DeviceIdentity) -> Iterator[OpenSession]:
 
 @pytest.mark.parametrize("reason", [KEY_COMPROMISE, HOLD], ids=lambda reason: reason.name)
 def test_the_open_sessions_of_listed_devices_are_closed_and_no_others(
-    revoking: RevokingCloud, reason: "x509.ReasonFlags"
+    revoking: Revoking, reason: "x509.ReasonFlags"
 ) -> None:
     """The local cloud itself leaves a session open whatever becomes of its certificate."""
     devices = [revoking.cloud.admit_device(f"connected-{reason.name}-{number}") for number in range(LIMIT)]
@@ -134,7 +97,7 @@ def test_the_open_sessions_of_listed_devices_are_closed_and_no_others(
     assert (connection["connected"], connection["disconnectReason"]) == (False, "API_INITIATED_DISCONNECT")
 
 
-def test_an_active_device_is_revoked_after_a_new_crl_is_uploaded(revoking: RevokingCloud) -> None:
+def test_an_active_device_is_revoked_after_a_new_crl_is_uploaded(revoking: Revoking) -> None:
     identity, other = (revoking.cloud.admit_device(name) for name in ("lost-in-the-field", "still-there"))
     revoking.revoke(identity)
 
@@ -145,7 +108,7 @@ def test_an_active_device_is_revoked_after_a_new_crl_is_uploaded(revoking: Revok
     assert revoking.cloud.connect(other).ending == "published"
 
 
-def test_a_device_on_hold_is_suspended_until_it_is_released(revoking: RevokingCloud) -> None:
+def test_a_device_on_hold_is_suspended_until_it_is_released(revoking: Revoking) -> None:
     identity = revoking.cloud.admit_device("borrowed")
     revoking.revoke(identity, reason=HOLD)
     revoking.publish()
@@ -160,7 +123,7 @@ def test_a_device_on_hold_is_suspended_until_it_is_released(revoking: RevokingCl
 
 
 def test_a_device_deferred_by_a_stale_crl_is_activated_without_another_connect(
-    revoking: RevokingCloud,
+    revoking: Revoking,
 ) -> None:
     revoking.publish_stale()
     identity = revoking.cloud.ca.issue(DeviceSpec("came-while-stale"))
@@ -176,26 +139,21 @@ def test_a_device_deferred_by_a_stale_crl_is_activated_without_another_connect(
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>not found</html>", bytes(100_000)])
-def test_a_bad_upload_changes_nothing(revoking: RevokingCloud, content: bytes) -> None:
+def test_a_bad_upload_changes_nothing(revoking: Revoking, content: bytes) -> None:
     identity = revoking.cloud.admit_device(f"beside-bad-upload-{len(content)}")
     before = revoking.index_version()
+    reported = revoking.cloud.logged(Output.CRL_PUBLISHER_LOG_GROUP, "malformed")
 
     revoking.upload(content)
-    log = revoking.cloud.outputs[Output.CRL_PUBLISHER_LOG_GROUP]
-    assert wait_until(lambda: _logged(revoking.cloud, log, "malformed"), limit=TIME_LIMIT, interval=0.5)
+    revoking.cloud.wait_for_log(Output.CRL_PUBLISHER_LOG_GROUP, "malformed", beside=reported)
 
     assert revoking.index_version() == before
     assert revoking.cloud.connect(identity).ending == "published"
     revoking.publish()
 
 
-def _logged(cloud: Cloud, log_group: str, text: str) -> bool:
-    events = cloud.client("logs").filter_log_events(logGroupName=log_group).get("events", [])
-    return any(text in event["message"] for event in events)
-
-
 @pytest.fixture
-def command(revoking: RevokingCloud, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, Any]]:
+def command(revoking: Revoking, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, Any]]:
     """`jitr crl confirm`, as an operator of this cloud."""
     for name, value in revoking.cloud.lab.ministack.credentials.items():
         monkeypatch.setenv(name, value)
@@ -208,26 +166,26 @@ def command(revoking: RevokingCloud, monkeypatch: pytest.MonkeyPatch) -> Callabl
 
 
 def test_a_mass_revocation_waits_for_a_person(
-    revoking: RevokingCloud, command: Callable[..., tuple[int, Any]]
+    revoking: Revoking, command: Callable[..., tuple[int, Any]]
 ) -> None:
     fleet = [revoking.cloud.admit_device(f"one-of-many-{number}") for number in range(LIMIT)]
     newcomer = revoking.cloud.ca.issue(DeviceSpec("new-and-listed"))
     revoking.revoke(*fleet, newcomer)
     revoking.publish()
-    log = revoking.cloud.outputs[Output.SWEEP_LOG_GROUP]
-    assert wait_until(lambda: _logged(revoking.cloud, log, LIMIT_TRIPPED), limit=TIME_LIMIT, interval=0.5)
+    revoking.cloud.wait_for_log(Output.SWEEP_LOG_GROUP, LIMIT_TRIPPED)
 
     assert {revoking.cloud.status(each.certificate.fingerprint) for each in fleet} == {"ACTIVE"}
     # The new index governs activations all the same.
     revoking.cloud.connect_refused(newcomer)
-    assert wait_until(lambda: revoking.why(newcomer) is Reason.REVOKED, limit=TIME_LIMIT, interval=0.1)
+    assert wait_until(lambda: why(revoking, newcomer) is Reason.REVOKED, limit=TIME_LIMIT, interval=0.1)
     code, report = command("--dry-run")
     assert code == 0
     assert {each["certificate_id"] for each in report["devices"]} == {
         each.certificate.fingerprint for each in fleet
     }
     assert command("--yes")[0] == 0
-    revoking.sweep()
+    # What its schedule does every minute.
+    revoking.cloud.invoke(revoking.cloud.outputs[Output.SWEEP_FUNCTION])
 
     for each in fleet:
         revoking.wait_for_status(each, "REVOKED")

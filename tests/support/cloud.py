@@ -1,11 +1,13 @@
 """The real stack in a local cloud, with the operations of the end-to-end tests."""
 
 import hashlib
+import json
 import threading
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,6 @@ from iot_jitr_cli.connect import (
     TimelineEvent,
     connect,
 )
-from iot_jitr_cli.connect.device import DEFAULT_TOPIC
 from iot_jitr_cli.deployment import DeployedCa, Deployment
 from iot_jitr_cli.lab.lab import Lab
 from iot_jitr_cli.lab.ministack import REGION
@@ -30,8 +31,11 @@ from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceFiles, DeviceIdentity, DeviceSpec
 from iot_jitr_cli.verify.pipeline import Pipeline
 from iot_jitr_cli.waiting import wait_until
+from iot_jitr_runtime import environment
+from iot_jitr_runtime.admission.keys import TABLE_KEY
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
+from iot_jitr_runtime.ledger import Ledger
 from iot_jitr_runtime.ledger.rows import VALID_UNTIL, Row
 from iot_jitr_runtime.ledger_table import KEY
 from iot_jitr_runtime.outcomes import Reason
@@ -73,9 +77,7 @@ class Cloud:
         """Let the device connect, and connect again, until it has published."""
         return connect(replace(self._device(identity), timeout=limit))
 
-    def connect_refused(
-        self, identity: DeviceIdentity, client_id: str | None = None, topic: str = DEFAULT_TOPIC
-    ) -> ConnectResult:
+    def connect_refused(self, identity: DeviceIdentity) -> None:
         """Let the device connect once, and stop after it was refused; fails if it is admitted.
 
         The first connect of a device registers it.
@@ -86,10 +88,9 @@ class Cloud:
             if event.step is Step.REFUSED:
                 stop.set()
 
-        result = connect(self._device(identity, client_id, topic), call_off, stop)
+        result = connect(self._device(identity), call_off, stop)
         assert any(event.step is Step.REFUSED for event in result.events), result
         assert result.ending is not Ending.PUBLISHED, result
-        return result
 
     def connect_and_probe(self, identity: DeviceIdentity) -> ConnectResult:
         """Let the device connect once, then test whether its certificate or its CONNECT is refused."""
@@ -97,14 +98,11 @@ class Cloud:
         # No second attempt begins within the time-out.
         return connect(replace(device, backoff=Backoff(2 * TIME_LIMIT, 2 * TIME_LIMIT)))
 
-    def _device(
-        self, identity: DeviceIdentity, client_id: str | None = None, topic: str = DEFAULT_TOPIC
-    ) -> Device:
+    def _device(self, identity: DeviceIdentity) -> Device:
         return Device(
             self.credentials(identity),
             self.lab.broker(),
-            client_id or identity.certificate.common_names[0],
-            topic=topic,
+            identity.certificate.common_names[0],
             timeout=TIME_LIMIT,
             backoff=Backoff(longest=2.0),
         )
@@ -118,15 +116,26 @@ class Cloud:
 
     # AWS IoT
 
+    def _described(self, certificate_id: str) -> Any:
+        described = self.client("iot").describe_certificate(certificateId=certificate_id)
+        return described["certificateDescription"]
+
     def status(self, certificate_id: str) -> str:
         """The certificate's status in AWS IoT."""
-        described = self.client("iot").describe_certificate(certificateId=certificate_id)
-        return str(described["certificateDescription"]["status"])
+        return str(self._described(certificate_id)["status"])
+
+    def wait_for_status(self, certificate_id: str, status: str) -> None:
+        """Wait until the certificate has this status."""
+        reached = wait_until(lambda: self.status(certificate_id) == status, limit=TIME_LIMIT, interval=0.1)
+        assert reached, self.status(certificate_id)
+
+    def arn(self, certificate_id: str) -> str:
+        """The certificate's ARN."""
+        return str(self._described(certificate_id)["certificateArn"])
 
     def registered_at(self, certificate_id: str) -> datetime:
         """When AWS IoT registered the certificate, in whole seconds."""
-        found = self.client("iot").describe_certificate(certificateId=certificate_id)
-        return datetime.fromtimestamp(found["certificateDescription"]["creationDate"].timestamp(), UTC)
+        return datetime.fromtimestamp(self._described(certificate_id)["creationDate"].timestamp(), UTC)
 
     def is_registered(self, certificate_id: str) -> bool:
         """Whether AWS IoT has the certificate."""
@@ -134,11 +143,8 @@ class Cloud:
 
     def policies_of(self, certificate_id: str) -> list[str]:
         """Names of the policies attached to the certificate."""
-        iot = self.client("iot")
-        arn = iot.describe_certificate(certificateId=certificate_id)["certificateDescription"][
-            "certificateArn"
-        ]
-        return [policy["policyName"] for policy in iot.list_attached_policies(target=arn)["policies"]]
+        attached = self.client("iot").list_attached_policies(target=self.arn(certificate_id))["policies"]
+        return [policy["policyName"] for policy in attached]
 
     def plant(self, identity: DeviceIdentity) -> str:
         """Register a certificate as pending without the broker, which refuses some certificates."""
@@ -169,9 +175,32 @@ class Cloud:
         """
         self.pipeline.send_event(certificate_id)
 
+    def event(self, certificate_id: str, clock: timedelta = timedelta(0)) -> str:
+        """The registration event of a pending certificate, sent now by a clock that is wrong by `clock`."""
+        return json.dumps(
+            {
+                "certificateId": certificate_id,
+                "caCertificateId": self.outputs["LabCaCertificateId"],
+                "timestamp": int((datetime.now(UTC) + clock).timestamp() * 1000),
+                "certificateStatus": "PENDING_ACTIVATION",
+                "awsAccountId": "000000000000",
+                "certificateRegistrationTimestamp": None,
+            }
+        )
+
     def send(self, body: str) -> None:
         """Put any message into the activation queue."""
         self.client("sqs").send_message(QueueUrl=self.outputs[Output.ACTIVATION_QUEUE_URL], MessageBody=body)
+
+    def list_device(self, key: str) -> None:
+        """Put a device on the allow list."""
+        table = self.outputs[Output.ALLOW_LIST_TABLE]
+        self.client("dynamodb").put_item(TableName=table, Item={TABLE_KEY: {"S": key}})
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger, as the functions use it."""
+        return Ledger(self.client("dynamodb"), self.outputs[Output.LEDGER_TABLE])
 
     def row(self, certificate_id: str) -> Row | None:
         """The ledger's row of a certificate."""
@@ -223,6 +252,40 @@ class Cloud:
         for message in messages:
             sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         return list(messages)
+
+    # the functions
+
+    def function(self, handler: str) -> Any:
+        """The configuration of this pipeline's function with that handler."""
+        [found] = [
+            function
+            for page in self.client("lambda").get_paginator("list_functions").paginate()
+            for function in page["Functions"]
+            if function["Handler"] == handler
+            and function["Environment"]["Variables"][environment.LEDGER_TABLE]
+            == self.outputs[Output.LEDGER_TABLE]
+        ]
+        return found
+
+    def invoke(self, function: str, payload: bytes = b"{}") -> None:
+        """Invoke a function, and fail if it fails."""
+        answer = self.client("lambda").invoke(FunctionName=function, Payload=payload, LogType="Tail")
+        assert "FunctionError" not in answer, b64decode(answer["LogResult"]).decode()
+
+    def reconcile(self) -> None:
+        """Invoke the reconciler, as its schedule does every hour."""
+        self.invoke(self.function(environment.RECONCILER_HANDLER)["FunctionName"])
+
+    def logged(self, group: Output, text: str) -> int:
+        """How many events of a log group hold `text`."""
+        found = self.client("logs").filter_log_events(
+            logGroupName=self.outputs[group], filterPattern=f'"{text}"'
+        )
+        return len(found["events"])
+
+    def wait_for_log(self, group: Output, text: str, beside: int = 0) -> None:
+        """Wait until a log group holds `text` in more events than those `beside`."""
+        assert wait_until(lambda: self.logged(group, text) > beside, limit=TIME_LIMIT, interval=0.2), text
 
     def calls_of_activator(self) -> list[ApiCall]:
         """Every AWS API call that the activator made so far."""

@@ -48,13 +48,12 @@ class CrlUpload:
         before = self.index_version()
         self.upload(self.revocations.sign(timedelta(hours=1), at=yesterday))
         s3 = self.cloud.client("s3")
-        bucket, _, prefix = self.location.removeprefix("s3://").partition("/")
         store = IndexStore(s3, self.cloud.outputs[Output.REVOCATION_BUCKET])
         report = publish(
             store,
             CaCertificateId(self.cloud.outputs["LabCaCertificateId"]),
             self.cloud.ca.certificate,
-            CaSettings(S3Source(s3, bucket, prefix)),
+            CaSettings(S3Source(s3, *self._location)),
             yesterday,
         )
         assert report.changed, report
@@ -62,7 +61,7 @@ class CrlUpload:
 
     def upload(self, content: bytes) -> None:
         """Upload an object to the location of the CRL."""
-        bucket, _, prefix = self.location.removeprefix("s3://").partition("/")
+        bucket, prefix = self._location
         self.cloud.client("s3").put_object(Bucket=bucket, Key=f"{prefix}ca.crl", Body=content)
 
     def wait_until_in_force(self, instead_of: str) -> None:
@@ -75,8 +74,10 @@ class CrlUpload:
         assert wait_until(lambda: datetime.now(UTC) > replaced + REFRESH, limit=TIME_LIMIT, interval=0.05)
 
     @property
-    def location(self) -> str:
-        return self.cloud.outputs["LabCrlLocation"]
+    def _location(self) -> tuple[str, str]:
+        """Bucket and prefix of the CRL."""
+        bucket, _, prefix = self.cloud.outputs["LabCrlLocation"].removeprefix("s3://").partition("/")
+        return bucket, prefix
 
     def index_version(self) -> str:
         """The ETags of the indexes; they change with each publication."""

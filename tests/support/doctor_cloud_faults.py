@@ -127,9 +127,9 @@ def event_source_off(cloud: Cloud) -> AbstractContextManager[None]:
     return undone(partial(update, Enabled=False), partial(update, Enabled=True))
 
 
-def function_stopped(cloud: Cloud) -> AbstractContextManager[None]:
-    """The activator may not run."""
-    functions, function = cloud.client("lambda"), {"FunctionName": cloud.outputs[Output.ACTIVATOR_FUNCTION]}
+def function_stopped(cloud: Cloud, name: Output = Output.ACTIVATOR_FUNCTION) -> AbstractContextManager[None]:
+    """The function may not run."""
+    functions, function = cloud.client("lambda"), {"FunctionName": cloud.outputs[name]}
     return undone(
         partial(functions.put_function_concurrency, ReservedConcurrentExecutions=0, **function),
         partial(functions.delete_function_concurrency, **function),
@@ -138,7 +138,7 @@ def function_stopped(cloud: Cloud) -> AbstractContextManager[None]:
 
 def function_broken(cloud: Cloud) -> AbstractContextManager[None]:
     """The activator lacks a setting, and fails."""
-    return _activator_with(
+    return function_with(
         cloud, lambda variables: {k: v for k, v in variables.items() if k != environment.LEDGER_TABLE}
     )
 
@@ -157,7 +157,7 @@ def activator_configured(cloud: Cloud, **settings: str | dict[str, Any]) -> Iter
         }
         return {**variables, **values}
 
-    with _activator_with(cloud, changed):
+    with function_with(cloud, changed):
         yield
         purge(cloud)
 
@@ -171,14 +171,17 @@ def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     return {**old, **new, **deeper}
 
 
-def _activator_with(
-    cloud: Cloud, change: Callable[[dict[str, str]], dict[str, str]]
+def function_with(
+    cloud: Cloud,
+    change: Callable[[dict[str, str]], dict[str, str]],
+    name: Output = Output.ACTIVATOR_FUNCTION,
 ) -> AbstractContextManager[None]:
-    functions, name = cloud.client("lambda"), cloud.outputs[Output.ACTIVATOR_FUNCTION]
-    variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    """The function after `change` of its environment variables, in new execution environments."""
+    functions, function = cloud.client("lambda"), {"FunctionName": cloud.outputs[name]}
+    variables = functions.get_function_configuration(**function)["Environment"]["Variables"]
 
     def put(settings: dict[str, str]) -> None:
-        functions.update_function_configuration(FunctionName=name, Environment={"Variables": settings})
+        functions.update_function_configuration(Environment={"Variables": settings}, **function)
 
     return undone(partial(put, change(variables)), partial(put, variables))
 
@@ -253,13 +256,3 @@ def registration_refused(cloud: Cloud, stack: str) -> Iterator[None]:
         yield
     finally:
         cloudformation.delete_stack(StackName=stack)
-
-
-def wait_for_log(cloud: Cloud, text: str) -> None:
-    """Wait until the activator's log holds `text`."""
-    logs, group = cloud.client("logs"), cloud.outputs[Output.ACTIVATOR_LOG_GROUP]
-
-    def there() -> bool:
-        return bool(logs.filter_log_events(logGroupName=group, filterPattern=f'"{text}"')["events"])
-
-    assert wait_until(there, limit=TIME_LIMIT, interval=0.2)

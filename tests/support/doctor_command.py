@@ -8,8 +8,6 @@ import pytest
 
 from iot_jitr_cli.doctor.case import Case
 from iot_jitr_cli.pki.device import DeviceFiles, DeviceIdentity, DeviceSpec
-from iot_jitr_runtime.admission.keys import TABLE_KEY
-from iot_jitr_runtime.stack_outputs import Output
 from tests.support.cloud import Cloud
 from tests.support.command_line import run_jitr
 from tests.support.doctor_result import DoctorResult
@@ -28,11 +26,6 @@ class Doctor:
         self.cloud.credentials(identity)
         return self.cloud.files[identity.certificate.fingerprint]
 
-    def expect(self, name: str) -> None:
-        """Put the device on the allow list."""
-        table = self.cloud.outputs[Output.ALLOW_LIST_TABLE]
-        self.cloud.client("dynamodb").put_item(TableName=table, Item={TABLE_KEY: {"S": name}})
-
     def registered(self, identity: DeviceIdentity) -> DeviceIdentity:
         """Let the device connect once, so that AWS IoT has its certificate."""
         self.cloud.connect_refused(identity)
@@ -40,7 +33,7 @@ class Doctor:
         return identity
 
     def activated(self, name: str) -> DeviceIdentity:
-        self.expect(name)
+        self.cloud.list_device(name)
         return self.cloud.admit_device(name)
 
     def diagnose(

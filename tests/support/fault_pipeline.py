@@ -1,7 +1,6 @@
 """A deployed pipeline with a proxy before its activator's API, and the devices that meet a fault in it."""
 
 import json
-from base64 import b64decode
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,12 +11,17 @@ from typing import Any
 from iot_jitr_cli.connect import ConnectResult
 from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
 from iot_jitr_cli.pki.validity import Validity
+from iot_jitr_cli.waiting import wait_until
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.ledger import KEY
 from iot_jitr_runtime.ledger_table import SWEEP_PREFIX
+from iot_jitr_runtime.outcomes import Outcome
 from iot_jitr_runtime.stack_outputs import Output
-from tests.support.cloud import Cloud
+from tests.support.cloud import TIME_LIMIT, Cloud
 from tests.support.fault_proxy import FaultProxy
+
+_LAST = {str(each) for each in (Outcome.ACTIVATED, Outcome.STALE, Outcome.REFUSED, Outcome.DEAD_LETTERED)}
+"""Outcomes after which a message does not come again."""
 
 
 @dataclass
@@ -92,18 +96,6 @@ class Pipeline(Cloud):
         )
         return [sent["MessageId"] for sent in answer["Successful"]]
 
-    def event(self, certificate_id: str, clock: timedelta = timedelta(0)) -> str:
-        return json.dumps(
-            {
-                "certificateId": certificate_id,
-                "caCertificateId": self.outputs["LabCaCertificateId"],
-                "timestamp": int((datetime.now(UTC) + clock).timestamp() * 1000),
-                "certificateStatus": "PENDING_ACTIVATION",
-                "awsAccountId": "000000000000",
-                "certificateRegistrationTimestamp": None,
-            }
-        )
-
     def hide_messages_for(self, seconds: int) -> None:
         """Set how long a message in flight is hidden from other workers."""
         self.client("sqs").set_queue_attributes(
@@ -120,19 +112,24 @@ class Pipeline(Cloud):
         )
         return list(answer.get("Messages", []))
 
-    def collect_logs(self) -> None:
-        """Make the local cloud store all logs: lines written 50 ms after a call are stored at the next call.
+    def collect_logs(self, messages: set[str]) -> None:
+        """Make the local cloud store the logs, until it has the last outcome of each of these messages.
 
-        There are two calls at once, because there are two workers.
+        What a worker writes some milliseconds after its answer is stored with its next answer. Two calls at
+        once reach both workers, unless one is answered before the other begins.
         """
-        functions, name = self.client("lambda"), self.outputs[Output.ACTIVATOR_FUNCTION]
+        activator = self.outputs[Output.ACTIVATOR_FUNCTION]
 
-        def call(_: int) -> dict[str, Any]:
-            return dict(functions.invoke(FunctionName=name, Payload=b'{"Records": []}'))
+        def stored() -> bool:
+            with ThreadPoolExecutor() as pool:
+                list(pool.map(self.invoke, [activator] * 2, [b'{"Records": []}'] * 2))
+            return messages <= self.ended()
 
-        with ThreadPoolExecutor() as pool:
-            answers = list(pool.map(call, range(2)))
-        assert not any("FunctionError" in answer for answer in answers), answers
+        wait_until(stored, limit=TIME_LIMIT, interval=0.2)
+
+    def ended(self) -> set[str]:
+        """The messages of which the activator has logged the last outcome."""
+        return {each["correlation_id"] for each in self.decisions() if each["outcome"] in _LAST}
 
     def decisions(self) -> list[dict[str, Any]]:
         """Every decision that the activator has logged."""
@@ -151,13 +148,10 @@ class Pipeline(Cloud):
         )
         return str(answer["certificateId"])
 
-    def reconcile(self) -> None:
-        """Invoke the reconciler, as its schedule does every hour."""
-        self._invoke(environment.RECONCILER_HANDLER)
-
     def rescan(self) -> None:
         """Sweep as a minute after the reconciler's request, when all rows are visible in the index."""
-        variables = self._function(environment.SWEEP_HANDLER)["Environment"]["Variables"]
+        sweep = self.function(environment.SWEEP_HANDLER)
+        variables = sweep["Environment"]["Variables"]
         settle = timedelta(seconds=json.loads(variables[environment.SWEEP])["settle_seconds"])
         requested_at = int((datetime.now(UTC) - settle).timestamp() * 1000)
         self.client("dynamodb").update_item(
@@ -167,23 +161,7 @@ class Pipeline(Cloud):
             ConditionExpression="attribute_exists(rescanRequestedAt)",
             ExpressionAttributeValues={":then": {"N": str(requested_at)}},
         )
-        self._invoke(environment.SWEEP_HANDLER)
-
-    def _function(self, handler: str) -> Any:
-        functions = self.client("lambda").list_functions()["Functions"]
-        [found] = [
-            function
-            for function in functions
-            if function["Handler"] == handler
-            and function["Environment"]["Variables"][environment.LEDGER_TABLE]
-            == self.outputs[Output.LEDGER_TABLE]
-        ]
-        return found
-
-    def _invoke(self, handler: str) -> None:
-        name = self._function(handler)["FunctionName"]
-        answer = self.client("lambda").invoke(FunctionName=name, Payload=b"{}", LogType="Tail")
-        assert "FunctionError" not in answer, b64decode(answer["LogResult"]).decode()
+        self.invoke(sweep["FunctionName"])
 
     def statuses(self, certificates: list[str]) -> set[str]:
         return {self.status(certificate) for certificate in certificates}

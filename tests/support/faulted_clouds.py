@@ -20,14 +20,13 @@ from iot_jitr_cli.lab.project import default_configuration
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
 from iot_jitr_cli.pki.keys import key_pem
-from iot_jitr_cli.pki.revocation_list import RevocationList
 from iot_jitr_cli.pki.validity import Validity
 from iot_jitr_cli.waiting import wait_until
 from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.stack_outputs import Output
 from tests.support.cloud import TIME_LIMIT, deployed_cloud
-from tests.support.crl_upload import REFRESH
+from tests.support.crl_upload import REFRESH, CrlUpload
 from tests.support.doctor_cloud_faults import rule_changed
 from tests.support.fault_pipeline import Case, Pipeline
 from tests.support.fault_proxy import INTERNAL_FAILURE, S3_UNAVAILABLE, Request, answering, broken
@@ -73,29 +72,14 @@ class Run:
         self.cases: dict[str, tuple[Pipeline, Case]] = {}
         self.outages: dict[str, Outage] = {}
         self.killed: list[int] = []
-        self.revocations = RevocationList(first.ca)
+        self.crl = CrlUpload(first)
         names = ("killed", "s3", "api", "redelivered", "poisoned", "clocks", "mixed")
         for name in names:
             case = first.case(name, Validity.days(30))
             self.cases[name] = (first, case)
         self.stranger = first.ca.issue(DeviceSpec("registered-by-somebody-else"))
         self.revoked_stranger = first.ca.issue(DeviceSpec("and-revoked-since"))
-        for identity in (
-            *[bad for _, case in self.cases.values() for bad in case.bad],
-            self.revoked_stranger,
-        ):
-            self.revocations.revoke(identity.certificate.x509.serial_number)
-
-    def publish_crl(self) -> None:
-        bucket, _, prefix = self.first.outputs["LabCrlLocation"].removeprefix("s3://").partition("/")
-        s3 = self.first.client("s3")
-        s3.put_object(Bucket=bucket, Key=f"{prefix}ca.crl", Body=self.revocations.sign())
-        ours = self.first.outputs[Output.REVOCATION_BUCKET]
-        assert wait_until(
-            lambda: bool(s3.list_objects_v2(Bucket=ours, Prefix="index/").get("Contents")),
-            limit=TIME_LIMIT,
-            interval=0.1,
-        )
+        self.crl.revoke(*[bad for _, case in self.cases.values() for bad in case.bad], self.revoked_stranger)
 
     def visit(self, pipeline: Pipeline, case: Case) -> None:
         """The connecting device of the case reconnects until it is admitted."""
@@ -176,7 +160,8 @@ class Run:
         letters = {name: pipeline.peek_dead_letters() for name, pipeline in pipelines.items()}
         decisions: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
         for pipeline in pipelines.values():
-            pipeline.collect_logs()
+            sent = [case.messages for owner, case in self.cases.values() if owner is pipeline]
+            pipeline.collect_logs(set().union(*sent))
             for decision in pipeline.decisions():
                 decisions[decision["correlation_id"]].append(decision)
         return Aftermath(self.cases, self.outages, self.killed, drained, letters, decisions)
@@ -253,7 +238,7 @@ def faulted_clouds(folder: Path) -> Iterator[Clouds]:
         first = Pipeline(cloud.lab, cloud.ca, folder / "devices", own_outputs=dict(cloud.outputs))
         stack.enter_context(first.behind_proxy())
         run = Run(first, stack.enter_context(ThreadPoolExecutor(max_workers=8)))
-        run.publish_crl()
+        run.crl.publish()
         # The minimum that AWS allows, the function's time-out: then the messages of a killed worker return.
         first.hide_messages_for(30)
         missed = first.ca.issue(DeviceSpec("came-while-the-rule-was-disabled"))

@@ -12,6 +12,9 @@ from tests.support.crl_upload import REFRESH, CrlUpload
 from tests.support.doctor_command import Doctor
 from tests.support.doctor_result import assert_cause
 
+LIMIT = 4
+"""Number of devices that one CRL may not revoke without a confirmation."""
+
 
 class Revoking(CrlUpload):
     """A doctor in the cloud of a CA that publishes CRLs."""
@@ -27,16 +30,25 @@ class Revoking(CrlUpload):
         assert self.cloud.pipeline.wait_for_row(fingerprint, lambda row: row.state is not None)
         return device
 
+    def wait_for_status(self, identity: DeviceIdentity, status: str) -> None:
+        self.cloud.wait_for_status(identity.certificate.fingerprint, status)
+
 
 @contextmanager
 def revoking_cloud(folder: Path) -> Iterator[Revoking]:
     """The cloud; its first device was deferred until the first CRL, and until a CRL that covers it."""
-    settings = {"revocation": {"refresh": f"{REFRESH.seconds} seconds"}}
-    with deployed_cloud(folder, settings, revocation={"type": "bucket"}) as cloud:
+    revocation = {
+        "refresh": f"{REFRESH.seconds} seconds",
+        "mass_revocation_limit_minimum": LIMIT,
+        "mass_revocation_limit_percent": 1,
+    }
+    with deployed_cloud(folder, {"revocation": revocation}, revocation={"type": "bucket"}) as cloud:
         made = Revoking(cloud)
         waiting = made.connect_until_decided(made.doctor.identity("too-early"))
         assert_cause(made.doctor.about(waiting), Cause.CRL_MISSING)
         made.publish(partition="http://crl.example.com/of-others.crl")
         assert_cause(made.doctor.about(waiting), Cause.CRL_PARTITION_MISSING)
         made.publish()
+        # Its own message activates it, without another connect.
+        made.wait_for_status(waiting, "ACTIVE")
         yield made
