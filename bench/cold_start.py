@@ -13,7 +13,8 @@ import resource
 import statistics
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 
 LIMIT = 1.15
 """Limit of the ratio: CPU time of the activator ÷ CPU time of its libraries."""
@@ -27,14 +28,12 @@ _ENVIRONMENT = {
 }
 
 
-def cpu_seconds(program: str) -> float:
-    """Run a program in a fresh interpreter; return its CPU seconds."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(
-        [sys.executable, "-c", program], check=True, timeout=60, env={**os.environ, **_ENVIRONMENT}
-    )
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+def start(program: str, variables: Mapping[str, str]) -> tuple[float, float]:
+    """Run a program in a fresh interpreter; return its CPU and elapsed seconds."""
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120, env={**os.environ, **variables})
+    elapsed, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, elapsed
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -44,10 +43,10 @@ def main(arguments: Sequence[str]) -> int:
     runs = parser.parse_args(arguments).runs
     times: dict[str, list[float]] = {LIBRARIES: [], ACTIVATOR: []}
     for program in times:
-        cpu_seconds(program)  # compiles the modules that are not compiled yet
+        start(program, _ENVIRONMENT)  # compiles the modules that are not compiled yet
     for _ in range(runs):
         for program, measured in times.items():
-            measured.append(cpu_seconds(program))
+            measured.append(start(program, _ENVIRONMENT)[0])
     for name, program in (("libraries", LIBRARIES), ("activator", ACTIVATOR)):
         print(
             f"{name}: least {min(times[program]):.3f} s, median {statistics.median(times[program]):.3f} s CPU"

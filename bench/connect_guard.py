@@ -26,6 +26,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from bench.cold_start import start
 from tools.cost import REQUESTS_AN_ENVIRONMENT, SECONDS_OF_A_CONNECT, guard_environments
 
 ENTRIES = 1_000_000
@@ -195,14 +196,6 @@ def _variables(port: int) -> dict[str, str]:
         "JITR_REVOCATION_BUCKET": "bench",
         "JITR_CONNECT_GUARD": json.dumps(settings),
     }
-
-
-def start(program: str, variables: dict[str, str]) -> tuple[float, float]:
-    """Run a program in a fresh interpreter; return its CPU and elapsed seconds."""
-    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=120, env={**os.environ, **variables})
-    elapsed, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, elapsed
 
 
 def measure(folder: Path, entries: int, count: int, starts: int) -> dict[str, Any]:

@@ -16,35 +16,25 @@ import ssl
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
-from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from cryptography import x509
-
-from bench.storm.real_devices import client_context, connect_packet
-from iot_jitr_cli.lab.lab import MQTT_HOST, Lab
-from iot_jitr_cli.lab.process import this_process
-from iot_jitr_cli.lab.project import CRL_IN_BUCKET, default_configuration
-from iot_jitr_cli.pki.authority import DevelopmentCa
+from bench.storm.real_devices import client_context, connects
+from iot_jitr_cli.lab.lab import MQTT_HOST
 from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
-from iot_jitr_cli.pki.revocation_list import RevocationList
 from iot_jitr_cli.waiting import wait_until
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.ledger import KEY, State
 from iot_jitr_runtime.ledger.rows import Identity
-from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore
 from iot_jitr_runtime.stack_outputs import Output
+from tests.support.cloud import TIME_LIMIT, deployed_cloud
+from tests.support.crl_upload import DAY, CrlUpload
 
 RESULTS = Path(__file__).with_name("reconnects-results.json")
 RATE = 10
 """AWS IoT calls a second."""
-_ANSWER_LIMIT = 30.0
-_LIMIT = 120.0
-_CONNACK = 0x20
 
 
 @dataclass(frozen=True)
@@ -59,35 +49,19 @@ class Reconnect:
     """Whether the account's own endpoint accepted the connect, right after that."""
 
 
-@dataclass
-class Bench:
-    """The lab with its stack and its CA."""
-
-    lab: Lab
-    ca: DevelopmentCa
-    folder: Path
-
-    def __post_init__(self) -> None:
-        assert self.lab.deployed is not None
-        self.outputs = dict(self.lab.deployed.outputs)
-        self.ca_id = CaCertificateId(self.outputs["LabCaCertificateId"])
-        self.store = IndexStore(self.client("s3"), self.outputs[Output.REVOCATION_BUCKET])
-        self.list = RevocationList(self.ca)
-
-    def client(self, service: str) -> Any:
-        """A client with root rights."""
-        return self.lab.client(service)
+class Bench(CrlUpload):
+    """The deployed cloud and the CRL of its CA."""
 
     def activate(self, count: int) -> list[DeviceIdentity]:
         """Make devices in the state after an activation: ACTIVE, with policy and ledger row."""
-        iot, made = self.client("iot"), []
-        rows = self.client("dynamodb")
-        policy, table = self.outputs[Output.DEVICE_POLICY_NAME], self.outputs[Output.LEDGER_TABLE]
+        cloud, made = self.cloud, []
+        iot, rows = cloud.client("iot"), cloud.client("dynamodb")
+        policy, table = cloud.outputs[Output.DEVICE_POLICY_NAME], cloud.outputs[Output.LEDGER_TABLE]
         for number in range(count):
-            identity = self.ca.issue(DeviceSpec(f"revoked-{number}"))
+            identity = cloud.ca.issue(DeviceSpec(f"revoked-{number}"))
             certificate = identity.certificate
             found = iot.register_certificate(
-                certificatePem=certificate.pem, caCertificatePem=self.ca.certificate.pem, status="ACTIVE"
+                certificatePem=certificate.pem, caCertificatePem=identity.ca.pem, status="ACTIVE"
             )
             iot.attach_policy(policyName=policy, target=found["certificateArn"])
             of_device = Identity(self.ca_id, certificate.serial_number, f"revoked-{number}")
@@ -96,32 +70,22 @@ class Bench:
             made.append(identity)
         return made
 
-    def publish(self) -> float:
+    @property
+    def ca_id(self) -> CaCertificateId:
+        """The id of the CA."""
+        return CaCertificateId(self.cloud.outputs["LabCaCertificateId"])
+
+    def published_at(self) -> float:
         """Upload the CRL; return the time at which its index was published, in seconds since 1970."""
-        try:
-            before = self.store.current(self.ca_id).etag
-        except IndexMissingError:
-            before = ""
-        bucket, _, prefix = self.outputs["LabCrlLocation"].removeprefix("s3://").partition("/")
-        signed = self.list.sign(timedelta(days=1))
-        self.client("s3").put_object(Bucket=bucket, Key=f"{prefix}ca.crl", Body=signed)
-        seen = 0.0
-
-        def published() -> bool:
-            nonlocal seen
-            seen = time.time()
-            try:
-                return self.store.current(self.ca_id).etag != before
-            except IndexMissingError:
-                return False
-
-        if not wait_until(published, limit=_LIMIT, interval=0.1):
+        before = self.index_version()
+        self.upload(self.revocations.sign(DAY))
+        if not wait_until(lambda: self.index_version() != before, limit=TIME_LIMIT, interval=0.1):
             raise TimeoutError("the index was not published")
-        return seen
+        return time.time()
 
     def still_active(self) -> int:
         """The number of ACTIVE certificates of the CA."""
-        pages = self.client("iot").get_paginator("list_certificates_by_ca")
+        pages = self.cloud.client("iot").get_paginator("list_certificates_by_ca")
         return sum(
             each["status"] == "ACTIVE"
             for page in pages.paginate(caCertificateId=self.ca_id)
@@ -130,27 +94,8 @@ class Bench:
 
     def context(self, identity: DeviceIdentity) -> ssl.SSLContext:
         """The TLS context with the device's certificate."""
-        files = identity.save(self.folder, identity.certificate.fingerprint)
-        return client_context(self.lab.files.broker_ca, files.chain, files.key)
-
-
-async def connects(context: ssl.SSLContext, name: str, server_name: str, port: int) -> bool:
-    """Connect once; return whether the broker accepted it."""
-    try:
-        async with asyncio.timeout(_ANSWER_LIMIT):
-            reader, writer = await asyncio.open_connection(
-                MQTT_HOST, port, ssl=context, server_hostname=server_name
-            )
-            try:
-                writer.write(connect_packet(name))
-                answer = await reader.readexactly(4)
-            finally:
-                writer.close()
-                with suppress(OSError, ssl.SSLError):
-                    await writer.wait_closed()
-    except (OSError, ssl.SSLError, asyncio.IncompleteReadError):
-        return False
-    return answer[0] == _CONNACK and answer[3] == 0
+        files = identity.save(self.cloud.folder, identity.certificate.fingerprint)
+        return client_context(self.cloud.lab.files.broker_ca, files.chain, files.key)
 
 
 async def reconnect(
@@ -159,21 +104,21 @@ async def reconnect(
     """Reconnect devices at random moments; the first moment is one index refresh after the publication.
 
     Args:
-        bench: The lab.
+        bench: The cloud.
         devices: The devices that reconnect: name and TLS context.
         until: The last moment, in seconds after the publication; the publication is now.
     """
     draw, began = random.Random(len(devices)), time.monotonic()
-    guarded = bench.lab.guarded_domain
+    lab = bench.cloud.lab
+    guarded, port = lab.guarded_domain, lab.ministack.mqtt_port
     assert guarded is not None
-    port = bench.lab.ministack.mqtt_port
     done: list[Reconnect] = []
 
     async def one(device: tuple[str, ssl.SSLContext], after: float) -> None:
         name, context = device
         await asyncio.sleep(max(0.0, began + after - time.monotonic()))
         at = time.monotonic() - began
-        with_guard = await connects(context, name, guarded, port)
+        with_guard = await connects(context, name, MQTT_HOST, port, guarded)
         without = await connects(context, name, MQTT_HOST, port)
         done.append(Reconnect(round(at, 2), with_guard, without))
 
@@ -184,35 +129,29 @@ async def reconnect(
 
 def run(folder: Path, revoked: int, reconnecting: int, say: Callable[[str], None]) -> dict[str, Any]:
     """Run the measurement; return the content of the results file."""
-    ca = DevelopmentCa.create("Benchmark CA")
-    certificate_file, _ = ca.save(folder / "ca")
-    configuration = {
-        **default_configuration(certificate_file, CRL_IN_BUCKET),
+    settings = {
         "connect_guard": {"on_unknown": "refuse"},
         "activations_per_second": RATE,
         # The revocation of all devices must not need a confirmation.
         "revocation": {"refresh": "1 second", "mass_revocation_limit_percent": 100},
     }
-    with Lab.start(folder / "lab", owner=this_process()) as lab:
-        lab.put_ca_key(ca)
-        say("deploying")
-        lab.deploy(configuration)
-        bench = Bench(lab, ca, folder / "devices")
+    say("deploying")
+    with deployed_cloud(folder, settings, revocation={"type": "bucket"}) as cloud:
+        bench = Bench(cloud)
         bench.publish()
         say(f"activating {revoked:,} devices")
         devices = bench.activate(revoked)
-        for each in devices:
-            bench.list.revoke(each.certificate.x509.serial_number, x509.ReasonFlags.key_compromise)
+        bench.revoke(*devices)
         chosen = [
             (each.certificate.common_names[0], bench.context(each))
             for each in random.Random(revoked).sample(devices, reconnecting)
         ]
-        server_name = lab.guarded_domain or ""
+        name, context = chosen[0]
         admitted_before = asyncio.run(
-            connects(chosen[0][1], chosen[0][0], server_name, lab.ministack.mqtt_port)
+            connects(context, name, MQTT_HOST, cloud.lab.ministack.mqtt_port, cloud.lab.guarded_domain)
         )
         say("publishing the CRL")
-        published = bench.publish()
+        published = bench.published_at()
         backlog = revoked / RATE
         found = asyncio.run(reconnect(bench, chosen, backlog))
         left = bench.still_active()

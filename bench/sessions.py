@@ -12,11 +12,11 @@ from contextlib import ExitStack
 from math import ceil
 from pathlib import Path
 
-from iot_jitr_cli.connect import Endpoint, OpenSession, open_session
+from iot_jitr_cli.connect import OpenSession, open_session
 from iot_jitr_cli.demo.devices import ConnectingDevice, results
-from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
+from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_runtime.rate_limiter import UTILISATION
-from tests.support.cloud import TIME_LIMIT, Cloud, deployed_cloud
+from tests.support.cloud import TIME_LIMIT, deployed_cloud
 from tests.support.crl_upload import CrlUpload
 
 DEVICES = 100
@@ -36,27 +36,22 @@ def main(count: int = DEVICES) -> None:
         crl = CrlUpload(cloud)
         crl.publish()
         identities = [cloud.ca.issue(DeviceSpec(f"device-{number:03}")) for number in range(count)]
-        _admit(cloud, identities)
+        endpoint = cloud.lab.broker()
+        results([ConnectingDevice(each, endpoint) for each in identities])
         with ExitStack() as stack:
-            sessions = [stack.enter_context(_session(cloud, each)) for each in identities]
+            sessions = [
+                stack.enter_context(
+                    open_session(
+                        cloud.credentials(each), endpoint, each.certificate.common_names[0], TIME_LIMIT
+                    )
+                )
+                for each in identities
+            ]
             crl.revoke(*identities)
             crl.upload(crl.revocations.sign())
             uploaded = time.time()
             closed = sorted(_closed_at(each) - uploaded for each in sessions)
     print(json.dumps(_result(closed)))
-
-
-def _admit(cloud: Cloud, identities: list[DeviceIdentity]) -> None:
-    results([ConnectingDevice(each, _endpoint(cloud)) for each in identities])
-
-
-def _endpoint(cloud: Cloud) -> Endpoint:
-    return cloud.lab.broker()
-
-
-def _session(cloud: Cloud, identity: DeviceIdentity):  # type: ignore[no-untyped-def]  # noqa: ANN202
-    name = identity.certificate.common_names[0]
-    return open_session(cloud.credentials(identity), _endpoint(cloud), name, TIME_LIMIT)
 
 
 def _closed_at(session: OpenSession | None) -> float:

@@ -9,7 +9,7 @@ import uuid
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -17,15 +17,13 @@ from urllib.parse import urlsplit
 
 import iot_jitr_runtime
 from iot_jitr_cli.lab import ministack
-from iot_jitr_cli.lab.lab import Lab
-from iot_jitr_cli.lab.project import default_configuration
-from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
 from iot_jitr_cli.waiting import wait_until
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.ledger_table import KEY
 from iot_jitr_runtime.rate_limiter import RATE_LIMITER_KEY
 from iot_jitr_runtime.stack_outputs import Output
+from tests.support.cloud import Cloud, deployed_cloud
 
 _ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL_IOT"
 """The AWS SDK's own variable for the endpoint of one service."""
@@ -72,40 +70,19 @@ class QueueDepth:
 
 
 @dataclass
-class Cloud:
+class StormCloud(Cloud):
     """The lab, its stack, and the proxy before its IoT API."""
 
-    lab: Lab
-    ca: DevelopmentCa
-    proxy: Proxy
-
-    def client(self, service: str) -> Any:
-        """A client with root rights that does not use the proxy."""
-        return self.lab.client(service)
-
-    @property
-    def outputs(self) -> dict[str, str]:
-        """The stack's outputs."""
-        if self.lab.deployed is None:
-            raise RuntimeError("nothing is deployed")
-        return dict(self.lab.deployed.outputs)
+    proxy: Proxy = field(kw_only=True)
 
     def new_devices(self, count: int) -> list[DeviceIdentity]:
         """Make devices that are not registered."""
         run = uuid.uuid4().hex[:8]
         return [self.ca.issue(DeviceSpec(f"storm-{run}-{number}")) for number in range(count)]
 
-    def plant(self, devices: list[DeviceIdentity]) -> list[str]:
+    def plant_all(self, devices: list[DeviceIdentity]) -> list[str]:
         """Register certificates as pending, as their first connect does; return their ids."""
-        iot = self.client("iot")
-        planted = []
-        for device in devices:
-            certificate_id = iot.register_certificate(
-                certificatePem=device.certificate.pem, caCertificatePem=device.ca.pem, status="INACTIVE"
-            )["certificateId"]
-            iot.update_certificate(certificateId=certificate_id, newStatus="PENDING_ACTIVATION")
-            planted.append(certificate_id)
-        return planted
+        return [self.plant(device) for device in devices]
 
     def active(self, certificate_ids: list[str]) -> int:
         """The number of these certificates that are ACTIVE in AWS IoT."""
@@ -120,20 +97,7 @@ class Cloud:
             )
         return found
 
-    def event(self, certificate_id: str) -> str:
-        """The registration event that the connect of a pending device causes."""
-        return json.dumps(
-            {
-                "certificateId": certificate_id,
-                "caCertificateId": self.outputs["LabCaCertificateId"],
-                "timestamp": 0,
-                "certificateStatus": "PENDING_ACTIVATION",
-                "awsAccountId": "000000000000",
-                "certificateRegistrationTimestamp": None,
-            }
-        )
-
-    def send(self, certificate_ids: list[str]) -> None:
+    def send_events(self, certificate_ids: list[str]) -> None:
         """Put events into the activation queue, as the rule does."""
         sqs, url = self.client("sqs"), self.outputs[Output.ACTIVATION_QUEUE_URL]
         for start in range(0, len(certificate_ids), _BATCH):
@@ -195,17 +159,16 @@ def _zip_of_runtime(*more: Path) -> bytes:
 
 
 @contextmanager
-def storm_cloud(folder: Path) -> Iterator[Cloud]:
+def storm_cloud(folder: Path) -> Iterator[StormCloud]:
     """A fresh local cloud with the stack deployed by `cdk deploy`, quotas enforced."""
-    ca = DevelopmentCa.create("storm CA")
-    certificate_file, _ = ca.save(folder / "ca")
-    with mock.patch.object(ministack, "LAUNCHER", (str(_LAUNCHER),)), Lab.start(folder / "lab") as lab:
-        lab.put_ca_key(ca)
-        lab.deploy(default_configuration(certificate_file))
-        with _proxy(lab.ministack.url) as proxy:
-            cloud = Cloud(lab, ca, proxy)
-            cloud.use_ours()
-            yield cloud
+    with (
+        mock.patch.object(ministack, "LAUNCHER", (str(_LAUNCHER),)),
+        deployed_cloud(folder) as deployed,
+        _proxy(deployed.lab.ministack.url) as proxy,
+    ):
+        cloud = StormCloud(deployed.lab, deployed.ca, deployed.folder, proxy=proxy)
+        cloud.use_ours()
+        yield cloud
 
 
 @contextmanager

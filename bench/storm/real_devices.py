@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.storm.devices import Behaviour
 
-_ANSWER_LIMIT = 20.0
+_ANSWER_LIMIT = 30.0
 _CONNACK = 0x20
 
 
@@ -35,26 +35,33 @@ class RealDevice:
         while self.connected_at is None:
             begun = time.monotonic()
             self.attempts += 1
-            if await self._connect():
+            if await connects(self.context, self.client_id, self.host, self.port):
                 self.connected_at = time.time()
                 return
             pause = behaviour.wait_after(self.attempts) - (time.monotonic() - begun)
             await asyncio.sleep(max(0.0, pause))
 
-    async def _connect(self) -> bool:
-        try:
-            async with asyncio.timeout(_ANSWER_LIMIT):
-                reader, writer = await asyncio.open_connection(self.host, self.port, ssl=self.context)
-                try:
-                    writer.write(connect_packet(self.client_id))
-                    answer = await reader.readexactly(4)
-                finally:
-                    writer.close()
-                    with suppress(OSError, ssl.SSLError):
-                        await writer.wait_closed()
-        except (OSError, ssl.SSLError, asyncio.IncompleteReadError, TimeoutError):
-            return False
-        return answer[0] == _CONNACK and answer[3] == 0
+
+async def connects(
+    context: ssl.SSLContext, client_id: str, host: str, port: int, server_name: str | None = None
+) -> bool:
+    """Connect once, with the name of the host or another one to the TLS layer; whether it was accepted."""
+    try:
+        async with asyncio.timeout(_ANSWER_LIMIT):
+            reader, writer = await asyncio.open_connection(
+                host, port, ssl=context, server_hostname=server_name
+            )
+            try:
+                writer.write(connect_packet(client_id))
+                answer = await reader.readexactly(4)
+            finally:
+                writer.close()
+                # The end of a connection that was refused in the TLS layer is an error too.
+                with suppress(OSError):
+                    await writer.wait_closed()
+    except (OSError, asyncio.IncompleteReadError):
+        return False
+    return answer[0] == _CONNACK and answer[3] == 0
 
 
 def connect_packet(client_id: str) -> bytes:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from bench.storm.cloud import Cloud, QueueDepth
+from bench.storm.cloud import QueueDepth, StormCloud
 from bench.storm.devices import Behaviour
 from bench.storm.quotas import CONNECTS_PER_SECOND, TokenBucket
 from bench.storm.real_devices import RealDevice, client_context
@@ -36,7 +36,7 @@ _LOOK = 0.5
 class Watch:
     """The observation of a running storm."""
 
-    cloud: Cloud
+    cloud: StormCloud
     system: System
     started: float
     active_at: dict[str, float] = field(default_factory=dict)
@@ -115,7 +115,7 @@ class RealCrowd(Crowd):
     """Real TLS and MQTT clients."""
 
     def __init__(
-        self, cloud: Cloud, identities: list[DeviceIdentity], behaviour: Behaviour, folder: Path
+        self, cloud: StormCloud, identities: list[DeviceIdentity], behaviour: Behaviour, folder: Path
     ) -> None:
         super().__init__()
         self._behaviour = behaviour
@@ -150,7 +150,7 @@ class RealCrowd(Crowd):
             }
 
 
-async def storm(cloud: Cloud, system: System, behaviour: Behaviour, count: int, *, real: bool) -> Result:
+async def storm(cloud: StormCloud, system: System, behaviour: Behaviour, count: int, *, real: bool) -> Result:
     """Start `count` devices at once and observe them."""
     identities = await asyncio.to_thread(cloud.new_devices, count)
     certificate_ids = [str(identity.certificate.fingerprint) for identity in identities]
@@ -159,7 +159,7 @@ async def storm(cloud: Cloud, system: System, behaviour: Behaviour, count: int, 
         if real:
             crowd = RealCrowd(cloud, identities, behaviour, Path(folder))
         else:
-            await asyncio.to_thread(cloud.plant, identities)
+            await asyncio.to_thread(cloud.plant_all, identities)
             crowd = InjectedCrowd(certificate_ids, behaviour)
         await system.start()
         await asyncio.to_thread(cloud.proxy.reset)
@@ -172,7 +172,7 @@ async def storm(cloud: Cloud, system: System, behaviour: Behaviour, count: int, 
 
 
 async def _watch(
-    cloud: Cloud,
+    cloud: StormCloud,
     crowd: Crowd,
     watch: Watch,
     certificate_ids: list[str],

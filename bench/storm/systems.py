@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from botocore.credentials import Credentials
 
 from bench.storm.baseline import AsynchronousInvocation, Iot
-from bench.storm.cloud import Cloud, QueueDepth
+from bench.storm.cloud import QueueDepth, StormCloud
 from iot_jitr_cli.lab.ministack import REGION
 from iot_jitr_runtime.stack_outputs import Output
 
@@ -16,7 +16,7 @@ from iot_jitr_runtime.stack_outputs import Output
 class System(ABC):
     """Activates devices when it receives their registration events."""
 
-    cloud: Cloud
+    cloud: StormCloud
     name = ""
 
     async def start(self) -> None:
@@ -53,7 +53,7 @@ class Ours(System):
 
     async def send(self, certificate_ids: list[str]) -> None:
         """Put the events into the activation queue."""
-        await asyncio.to_thread(self.cloud.send, certificate_ids)
+        await asyncio.to_thread(self.cloud.send_events, certificate_ids)
 
     async def depth(self) -> QueueDepth:
         """The activation queue."""
