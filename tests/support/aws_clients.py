@@ -9,7 +9,7 @@ from botocore.config import Config
 
 REGION = "eu-central-1"
 CALLER = {"AWS_REGION": REGION, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-"""The environment of somebody who calls `jitr` for such an account."""
+"""The environment of a `jitr` command for such an account."""
 
 
 @cache

@@ -96,17 +96,12 @@ def test_the_exit_code_is_what_the_subcommand_returns(
     assert run(lambda: returned).exit_code == code
 
 
-class OwnCodeError(CliError):
-    exit_code = ExitCode.NO
-
-
 @pytest.mark.parametrize(
     ("error", "code"),
     [
         (JitrError("cannot tell"), ExitCode.UNDETERMINED),
         (CliError("cannot tell"), ExitCode.UNDETERMINED),
         (WrongUseError("cannot tell"), ExitCode.WRONG_USE),
-        (OwnCodeError("cannot tell"), ExitCode.NO),
         (FileNotFoundError(2, "cannot tell", "some.file"), ExitCode.UNDETERMINED),
         (OSError("cannot tell"), ExitCode.UNDETERMINED),
         (EndpointConnectionError(endpoint_url="http://cannot tell"), ExitCode.UNDETERMINED),

@@ -32,18 +32,6 @@ def statuses(found: ChainReport, *expected: ChainStatus) -> set[CheckId]:
     return {finding.id for finding in found.findings if finding.status in expected}
 
 
-def certificate(
-    key: object,
-    *,
-    subject: x509.Name,
-    issuer: x509.Name,
-    signer: object,
-    digest: hashes.HashAlgorithm | None = SHA256,
-    ca_flag: bool = False,
-) -> str:
-    return pem(unsigned(key, subject, issuer, is_ca=ca_flag).sign(signer, digest))
-
-
 def pem(made: x509.Certificate) -> str:
     return made.public_bytes(Encoding.PEM).decode()
 
@@ -62,17 +50,14 @@ def signed_by_our_ca(
     return report(pem(builder.sign(ca().key, digest)), CA.pem)
 
 
-def signed_by(
-    ca_flag: bool = True,  # noqa: FBT001, FBT002
-    usage: x509.KeyUsage | None = None,
-) -> ChainReport:
+def signed_by(*, ca_flag: bool = True, usage: x509.KeyUsage | None = None) -> ChainReport:
     """A chain of a CA with these properties."""
     key, name = KeyKind.EC_P256.generate(), common_name("Special CA")
     builder = unsigned(key, name, is_ca=ca_flag)
     if usage:
         builder = builder.add_extension(usage, critical=True)
-    leaf = certificate(device().key, subject=common_name("s"), issuer=name, signer=key)
-    return report(leaf, pem(builder.sign(key, SHA256)))
+    leaf = unsigned(device().key, common_name("s"), name).sign(key, SHA256)
+    return report(pem(leaf), pem(builder.sign(key, SHA256)))
 
 
 def with_expired_ca() -> ChainReport:
@@ -294,12 +279,10 @@ def test_a_key_on_an_unknown_curve_is_found_and_does_not_match() -> None:
 
 def test_an_unsupported_ca_key_fails_the_checks_of_key_and_signature() -> None:
     key, name = ed25519.Ed25519PrivateKey.generate(), common_name("Edwards CA")
-    authority = certificate(key, subject=name, issuer=name, signer=key, digest=None, ca_flag=True)
-    leaf = certificate(
-        KeyKind.EC_P256.generate(), subject=common_name("s"), issuer=name, signer=key, digest=None
-    )
+    authority = unsigned(key, name, is_ca=True).sign(key, None)
+    leaf = unsigned(KeyKind.EC_P256.generate(), common_name("s"), name).sign(key, None)
 
-    found = report(leaf, authority)
+    found = report(pem(leaf), pem(authority))
 
     assert statuses(found, ChainStatus.FAILED) == {
         CheckId.CA_KEY_ALGORITHM,

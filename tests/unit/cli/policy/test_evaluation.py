@@ -85,14 +85,6 @@ def test_names_match_with_variables_replaced_and_policy_wildcards_only(name: str
     assert access(topic(name)) is expected
 
 
-def test_a_wildcard_in_the_value_of_a_variable_has_no_effect() -> None:
-    hostile = Session("sensor-7", "*", None)
-
-    assert access(topic("devices/${iot:Certificate.Subject.CommonName}/x"), session=hostile) is (
-        Access.NOT_ALLOWED
-    )
-
-
 @pytest.mark.parametrize("character", "*$+?#")
 def test_a_variable_with_an_unsupported_character_is_not_replaced(character: str) -> None:
     name = f"a{character}"
