@@ -21,6 +21,10 @@ from iot_jitr_runtime.outcomes import Reason, RefusedError
 if TYPE_CHECKING:
     from iot_jitr_runtime.certificates import Certificate
 
+PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+"""A private key of a kind that AWS IoT accepts, or an object that signs with one."""
+
 SUPPORTED_KEYS = "RSA with at least 2048 bits, EC on P-256, P-384 or P-521"
 SUPPORTED_SIGNATURES = "RSA or ECDSA with SHA-256, SHA-384 or SHA-512"
 

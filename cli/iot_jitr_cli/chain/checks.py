@@ -6,11 +6,12 @@ from datetime import datetime
 from cryptography import x509
 
 from iot_jitr_cli.chain.findings import ChainStatus
-from iot_jitr_cli.chain.parsing import Chain, extension, has_key, is_ca, signed
-from iot_jitr_cli.pki.keys import PrivateKey
+from iot_jitr_cli.chain.parsing import Chain, extension, is_ca, signed
+from iot_jitr_cli.pki.keys import has_key
 from iot_jitr_runtime.accepted_algorithms import (
     SUPPORTED_KEYS,
     SUPPORTED_SIGNATURES,
+    PrivateKey,
     UnsupportedKeyError,
     UnsupportedSignatureError,
     check_key_usage,

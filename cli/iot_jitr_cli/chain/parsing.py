@@ -2,17 +2,15 @@
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 
 from iot_jitr_cli.console import WrongUseError
+from iot_jitr_cli.pki.keys import has_key
+from iot_jitr_runtime.accepted_algorithms import PrivateKey
 from iot_jitr_runtime.certificates import UNREADABLE, Certificate, MalformedCertificateError
 from iot_jitr_runtime.outcomes import RefusedError
-
-if TYPE_CHECKING:
-    from iot_jitr_cli.pki.keys import PrivateKey
 
 _PRIVATE_KEY = b"PRIVATE KEY-----"
 _EXPECTED = "expected PEM or DER: the device certificate, then its CA's"
@@ -45,7 +43,7 @@ class Chain:
         return "".join(certificate.pem for certificate in self.certificates)
 
 
-def parse_chain(data: bytes, key: "PrivateKey | None" = None) -> Chain:
+def parse_chain(data: bytes, key: PrivateKey | None = None) -> Chain:
     """Read a chain file, PEM or DER (one certificate after another), in any order.
 
     The device certificate is one that is not a CA certificate, if the file has such a certificate. Of these
@@ -95,15 +93,7 @@ def signed(ca: Certificate, certificate: Certificate) -> bool:
     return True
 
 
-def has_key(certificate: Certificate, key: "PrivateKey") -> bool:
-    """Whether `key` is the certificate's private key."""
-    try:
-        return certificate.x509.public_key() == key.public_key()
-    except (UnsupportedAlgorithm, ValueError):  # a public key that the library cannot parse is another key
-        return False
-
-
-def _device(certificates: tuple[Certificate, ...], key: "PrivateKey | None") -> Certificate:
+def _device(certificates: tuple[Certificate, ...], key: PrivateKey | None) -> Certificate:
     candidates = [certificate for certificate in certificates if not is_ca(certificate)] or [*certificates]
     of_the_key = (certificate for certificate in candidates if key is not None and has_key(certificate, key))
     return next(of_the_key, candidates[0])

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from iot_jitr_cli.chain.parsing import Chain, has_key, parse_chain
+from iot_jitr_cli.chain.parsing import Chain, parse_chain
 from iot_jitr_cli.connect.endpoint import HTTPS_PORT, Endpoint
 from iot_jitr_cli.console import WrongUseError
 from iot_jitr_cli.pki.files import write_private
-from iot_jitr_cli.pki.keys import PrivateKey, key_pem, load_key
+from iot_jitr_cli.pki.keys import has_key, key_pem, load_key
+from iot_jitr_runtime.accepted_algorithms import PrivateKey
 
 if TYPE_CHECKING:
     from iot_jitr_cli.pki.device import DeviceIdentity

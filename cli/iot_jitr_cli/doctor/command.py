@@ -16,10 +16,11 @@ from iot_jitr_cli.doctor.permissions import minimal_policy
 from iot_jitr_cli.doctor.report import as_json as report_as_json
 from iot_jitr_cli.doctor.report import checklist, conclusion
 from iot_jitr_cli.least_policy import Resources
-from iot_jitr_cli.pki.keys import PrivateKey, UnreadableKeyError, load_key
+from iot_jitr_cli.pki.keys import UnreadableKeyError, load_key
 from iot_jitr_cli.session import aws_session
 from iot_jitr_cli.status import waiting_view
 from iot_jitr_cli.status.fleet import ALL_ROWS, Fleet
+from iot_jitr_runtime.accepted_algorithms import PrivateKey
 from iot_jitr_runtime.identifiers import CertificateId
 
 _ID = re.compile(r"[0-9a-f]{64}")

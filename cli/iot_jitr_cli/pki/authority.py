@@ -9,10 +9,11 @@ from cryptography.x509.oid import NameOID
 from iot_jitr_cli.certificate_file import read_certificate
 from iot_jitr_cli.console import WrongUseError
 from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
-from iot_jitr_cli.pki.extensions import Extension, PublicKey, ca_extensions, device_extensions
+from iot_jitr_cli.pki.extensions import Extension, ca_extensions, device_extensions
 from iot_jitr_cli.pki.files import refuse_existing, write_private, write_public
-from iot_jitr_cli.pki.keys import KeyKind, PrivateKey, key_pem, load_key
+from iot_jitr_cli.pki.keys import KeyKind, has_key, key_pem, load_key
 from iot_jitr_cli.pki.validity import Validity
+from iot_jitr_runtime.accepted_algorithms import PrivateKey, PublicKey
 from iot_jitr_runtime.ca_registration.verification import signature_hash
 from iot_jitr_runtime.certificates import Certificate
 
@@ -72,7 +73,7 @@ class DevelopmentCa:
         """
         certificate = read_certificate(certificate_file)
         key = load_key(key_file.read_bytes())
-        if certificate.x509.public_key() != key.public_key():
+        if not has_key(certificate, key):
             raise WrongUseError(f"{key_file} is not the private key of the certificate in {certificate_file}")
         return cls(certificate, key)
 

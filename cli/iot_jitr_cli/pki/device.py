@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from iot_jitr_cli.pki.files import refuse_existing, write_private, write_public
-from iot_jitr_cli.pki.keys import KeyKind, PrivateKey, key_pem
+from iot_jitr_cli.pki.keys import KeyKind, key_pem
 from iot_jitr_cli.pki.validity import Validity
+from iot_jitr_runtime.accepted_algorithms import PrivateKey
 
 if TYPE_CHECKING:
     from iot_jitr_cli.pki.extensions import Extension

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
+from iot_jitr_runtime.accepted_algorithms import PublicKey
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from iot_jitr_cli.console import WrongUseError
-
-PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
-"""A key that can sign certificates for AWS IoT Core."""
+from iot_jitr_runtime.accepted_algorithms import PrivateKey
+from iot_jitr_runtime.certificates import Certificate
 
 
 class KeyKind(StrEnum):
@@ -70,9 +69,17 @@ def load_key(data: bytes, ask_passphrase: Callable[[], str] | None = None) -> Pr
         # The library's message could contain parts of the input.
         wrong = ", or the passphrase is wrong" if ask_passphrase else ""
         raise UnreadableKeyError(f"not a private key: expected PEM or DER, EC or RSA{wrong}") from None
-    if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+    if not isinstance(key, PrivateKey):
         raise UnreadableKeyError(f"the private key is {type(key).__name__}, expected EC or RSA")
     return key
+
+
+def has_key(certificate: Certificate, key: PrivateKey) -> bool:
+    """Whether `key` is the certificate's private key."""
+    try:
+        return certificate.x509.public_key() == key.public_key()
+    except (UnsupportedAlgorithm, ValueError):  # a public key that the library cannot parse is another key
+        return False
 
 
 def key_pem(key: PrivateKey) -> bytes:

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
+from iot_jitr_runtime.accepted_algorithms import PrivateKey, PublicKey
 from iot_jitr_runtime.aws_errors import AwsError, error_code
 from iot_jitr_runtime.ca_registration.kms import kms_key
 from iot_jitr_runtime.ca_registration.signers import (
@@ -28,7 +29,6 @@ from iot_jitr_runtime.ca_registration.signers import (
     verification_template_arn,
 )
 from iot_jitr_runtime.ca_registration.verification import (
-    SigningKey,
     check_key_belongs,
     check_registration_code,
     check_still_valid,
@@ -145,7 +145,7 @@ def _issue_certificate(
         CaCertificateError: `ca` is another CA's certificate.
     """
     key = _private_ca_certificate(client, arn).x509.public_key()
-    if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
+    if not isinstance(key, PublicKey):
         raise SignerError(f"the key of the Private CA '{arn}' is neither RSA nor EC; AWS IoT takes no other")
     check_key_belongs(key, ca, f"the Private CA '{arn}'")
     issued = client.issue_certificate(
@@ -165,7 +165,7 @@ def _signing_request(registration_code: str) -> bytes:
     return builder.sign(own_key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
 
-def _algorithm(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> "SigningAlgorithmType":
+def _algorithm(key: PublicKey) -> "SigningAlgorithmType":
     if isinstance(key, rsa.RSAPublicKey):
         return "SHA256WITHRSA"
     match signature_hash(key):
@@ -179,7 +179,7 @@ def _algorithm(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> "SigningAlg
 # The errors below have no cause: an exception whose text may contain the key must not reach a log.
 
 
-def _secret_key(secret_id: str, value: str | None) -> SigningKey:
+def _secret_key(secret_id: str, value: str | None) -> PrivateKey:
     """The CA's key, plain or encrypted, from a secret; None: the secret is binary."""
     try:
         return _parse_key(*_parse_secret(value))
@@ -211,7 +211,7 @@ def _parse_secret(value: str | None) -> tuple[bytes, bytes | None]:
     return fields[_PRIVATE_KEY].encode(), passphrase.encode() if passphrase else None
 
 
-def _parse_key(pem: bytes, passphrase: bytes | None) -> SigningKey:
+def _parse_key(pem: bytes, passphrase: bytes | None) -> PrivateKey:
     try:
         key = load_pem_private_key(pem, passphrase)
     except TypeError:
@@ -220,6 +220,6 @@ def _parse_key(pem: bytes, passphrase: bytes | None) -> SigningKey:
     except (ValueError, UnsupportedAlgorithm):
         found = "no private key, or the passphrase is wrong" if passphrase else "no private key"
         raise _UnusableSecretError(f"the PEM holds {found}") from None
-    if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
+    if not isinstance(key, PrivateKey):
         raise _UnusableSecretError("the key is neither RSA nor EC")
     return key

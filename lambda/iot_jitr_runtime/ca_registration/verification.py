@@ -9,10 +9,11 @@ from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
+from iot_jitr_runtime.accepted_algorithms import PrivateKey, PublicKey
 from iot_jitr_runtime.ca_registration.validation import CaCertificateError, CaFault, load_one_certificate
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.outcomes import Reason, RefusedError
@@ -22,13 +23,10 @@ VALIDITY = timedelta(days=1)
 
 _BACKDATING = timedelta(minutes=5)
 
-SigningKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
-"""A CA's private key, or an object that signs with it."""
-
 Hash = hashes.SHA256 | hashes.SHA384 | hashes.SHA512
 
 
-def signature_hash(key: SigningKey | rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> Hash:
+def signature_hash(key: PrivateKey | PublicKey) -> Hash:
     """The hash for signatures with the key: as strong as the curve, SHA-256 for RSA."""
     if isinstance(key, ec.EllipticCurvePrivateKey | ec.EllipticCurvePublicKey):
         match key.curve.key_size:
@@ -39,7 +37,7 @@ def signature_hash(key: SigningKey | rsa.RSAPublicKey | ec.EllipticCurvePublicKe
     return hashes.SHA256()
 
 
-def check_key_belongs(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey, ca: Certificate, where: str) -> None:
+def check_key_belongs(key: PublicKey, ca: Certificate, where: str) -> None:
     """Check that the public key `key` is the key of `ca`; `where` names the place of the private key.
 
     Raises:
@@ -55,7 +53,7 @@ def check_key_belongs(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey, ca: Cer
 
 
 def make_verification_certificate(
-    ca: Certificate, key: SigningKey, registration_code: str, *, validity: timedelta = VALIDITY
+    ca: Certificate, key: PrivateKey, registration_code: str, *, validity: timedelta = VALIDITY
 ) -> str:
     """Make and sign a verification certificate.
 

@@ -158,6 +158,15 @@ def test_a_key_of_another_ca_is_refused(tmp_path: Path) -> None:
         DevelopmentCa.from_files(tmp_path / "one" / "ca.pem", tmp_path / "other" / "ca.key")
 
 
+def test_a_ca_whose_key_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    certificate, key = ca().save(tmp_path)
+    p256, unknown = bytes.fromhex("06082a8648ce3d030107"), bytes.fromhex("06082a8648ce3d03017f")
+    certificate.write_bytes(ca().certificate.der.replace(p256, unknown))
+
+    with pytest.raises(WrongUseError, match=r"ca\.key is not the private key"):
+        DevelopmentCa.from_files(certificate, key)
+
+
 def test_keys_are_in_no_representation() -> None:
     assert "key" not in repr(ca()).lower()
     assert "key" not in repr(device()).lower()
