@@ -46,7 +46,7 @@ REVOCATION_BUCKET = "JITR_REVOCATION_BUCKET"
 """Name of the bucket that holds the revocation indexes; unset where no CA has a CRL."""
 
 REVOCATION_REFRESH_SECONDS = "JITR_REVOCATION_REFRESH_SECONDS"
-"""Minimum seconds between a worker's requests for a newer revocation index; 60 if unset."""
+"""Minimum seconds between a worker's requests for a newer revocation index; unset where no CA has a CRL."""
 
 CRL_SOURCES = "JITR_CRL_SOURCES"
 """JSON object: id of each CA certificate that has a CRL → `url`, or `bucket` and `prefix`; with

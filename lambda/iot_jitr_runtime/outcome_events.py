@@ -1,18 +1,11 @@
 """Outcome events: the decisions about certificates, published to other systems over Amazon EventBridge.
 
-`stacks/iot_jitr/schemas/outcome-event-1.json` is the JSON schema of an event's `detail`. An event is composed
-once, when its outcome is recorded, and does not change if it is published several times.
+This module has their names; `ledger.outbox` composes and publishes them.
+`stacks/iot_jitr/schemas/outcome-event-1.json` is the JSON schema of an event's `detail`.
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-events-structure.html
 """
 
-import json
-from dataclasses import dataclass, replace
-from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from iot_jitr_runtime.dynamodb import Update
 
 SOURCE = "iot-jitr"
 """The `source` of every event."""
@@ -51,53 +44,3 @@ class EventType(StrEnum):
     def outcome(self) -> str:
         """The `outcome` in the event's detail, for example `activated` or `waiting_too_long`."""
         return self.name.lower()
-
-
-@dataclass(frozen=True, slots=True)
-class OutcomeEvent:
-    """One event."""
-
-    type: EventType
-    detail: str
-    """The event's `detail`, as JSON."""
-
-    @classmethod
-    def read(cls, detail: str) -> "OutcomeEvent":
-        """Read an event that the ledger holds."""
-        return cls(EventType[json.loads(detail)["outcome"].upper()], detail)
-
-    @property
-    def marker(self) -> str:
-        """Equal for an event that repeats the last one: the outcome, and the reason of a refusal."""
-        reason = json.loads(self.detail).get("reason") if self.type is EventType.REFUSED else None
-        return f"{self.type.outcome}:{reason}" if reason else self.type.outcome
-
-    def added_to(self, update: "Update") -> "Update":
-        """Return the update of a row with this event added. Repeating the update changes nothing."""
-        return replace(
-            update,
-            sets={
-                **update.sets,
-                OWED_SHARD: update.key[0],
-                OWED_SINCE: int(self._decided_at.timestamp() * 1000),
-                LAST_EVENT: self.marker,
-            },
-            adds={**update.adds, OWED_EVENTS: {self.detail}},
-        )
-
-    @property
-    def _decided_at(self) -> datetime:
-        return datetime.fromisoformat(json.loads(self.detail)["decidedAt"])
-
-    def entry(self, bus: str) -> dict[str, Any]:
-        """Return the entry of a PutEvents call.
-
-        https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html
-        """
-        return {
-            "EventBusName": bus,
-            "Source": SOURCE,
-            "DetailType": self.type.value,
-            "Detail": self.detail,
-            "Time": self._decided_at,
-        }

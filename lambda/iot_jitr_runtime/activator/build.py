@@ -15,12 +15,10 @@ from iot_jitr_runtime import environment
 from iot_jitr_runtime.activator.issuers import Issuers
 from iot_jitr_runtime.activator.validate import Validation
 from iot_jitr_runtime.aws_errors import CLIENT_CONFIG
-from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.ledger_table import KEY
 from iot_jitr_runtime.metric_names import Metric
 from iot_jitr_runtime.policy import PolicyKind
 from iot_jitr_runtime.policy.attachment import PerDevicePolicy, SharedPolicy
-from iot_jitr_runtime.revocation import REFRESH
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger, Metrics
@@ -37,10 +35,6 @@ if TYPE_CHECKING:
 Env = Mapping[str, str]
 
 NO_CRL = "none"
-
-
-class NoRevocationBucketError(JitrError):
-    """A CA has a CRL, but no bucket of revocation indexes is set."""
 
 
 def parsed(env: Env, name: str) -> Any:
@@ -63,26 +57,17 @@ def build_validation(
 
 
 def build_revocation(env: Env) -> "IndexedRevocation | None":
-    """Return the check against the CAs' CRLs; None if no CA has one.
-
-    Raises:
-        NoRevocationBucketError: A CA has a CRL, and no bucket is set. Nothing is activated then.
-    """
+    """Return the check against the CAs' CRLs; None if no CA has one."""
     cas = json.loads(env[environment.CAS])
     without_crl = {ca for ca, config in cas.items() if config["revocation"] == NO_CRL}
     if without_crl == set(cas):
         return None
-    bucket = env.get(environment.REVOCATION_BUCKET)
-    if bucket is None:
-        raise NoRevocationBucketError(
-            f"{environment.REVOCATION_BUCKET} is not set, although a CA has a CRL: deploy the stack again"
-        )
     from iot_jitr_runtime.revocation.checker import IndexedRevocation  # noqa: PLC0415 - see above
     from iot_jitr_runtime.revocation.store import IndexStore  # noqa: PLC0415 - see above
 
-    store = IndexStore(boto3.client("s3", config=CLIENT_CONFIG), bucket)
-    seconds = env.get(environment.REVOCATION_REFRESH_SECONDS)
-    return IndexedRevocation(store, without_crl, timedelta(seconds=float(seconds)) if seconds else REFRESH)
+    store = IndexStore(boto3.client("s3", config=CLIENT_CONFIG), env[environment.REVOCATION_BUCKET])
+    refresh = timedelta(seconds=float(env[environment.REVOCATION_REFRESH_SECONDS]))
+    return IndexedRevocation(store, without_crl, refresh)
 
 
 def build_admission(env: Env, dynamodb: "DynamoDBClient") -> "AllowList | AdmissionFunction | None":

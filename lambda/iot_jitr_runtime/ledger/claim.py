@@ -27,7 +27,7 @@ class Claim:
         return self.row.certificate_id
 
 
-def is_undecided(sent_at: int, message_id: str) -> ConditionBase:
+def not_stale(sent_at: int, message_id: str) -> ConditionBase:
     """Return the condition that a row's decision does not apply to an event: not `Row.makes_stale`."""
     valid_until = Attr(VALID_UNTIL)
     return valid_until.not_exists() | valid_until.lt(sent_at) | Attr("waitingMessageId").eq(message_id)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Attr, Key
@@ -31,8 +32,8 @@ from iot_jitr_runtime.outcome_events import (
     OWED_SHARD,
     OWED_SINCE,
     SCHEMA_VERSION,
+    SOURCE,
     EventType,
-    OutcomeEvent,
 )
 
 if TYPE_CHECKING:
@@ -58,6 +59,52 @@ Owed = tuple[CertificateId, str]
 _WITH_REASON = {EventType.REFUSED, EventType.WAITING_TOO_LONG}
 _ATTRIBUTES = ("caCertificateId", "serialNumber", "commonName", "thingName", "policyName")
 """Attributes of the ledger's row that an event has under the same names, where they are known."""
+
+
+@dataclass(frozen=True)
+class OutcomeEvent:
+    """One event. It is composed once, and does not change if it is published several times."""
+
+    detail: str
+    """The event's `detail`, as JSON."""
+
+    @property
+    def marker(self) -> str:
+        """Equal for an event that repeats the last one: the outcome, and the reason of a refusal."""
+        outcome: str = self._values["outcome"]
+        return f"{outcome}:{self._values['reason']}" if outcome == EventType.REFUSED.outcome else outcome
+
+    def added_to(self, update: Update) -> Update:
+        """Return the update of a row with this event added. Repeating the update changes nothing."""
+        owed = {
+            OWED_SHARD: update.key[0],
+            OWED_SINCE: milliseconds(self._decided_at),
+            LAST_EVENT: self.marker,
+        }
+        adds = {**update.adds, OWED_EVENTS: {self.detail}}
+        return replace(update, sets={**update.sets, **owed}, adds=adds)
+
+    def entry(self, bus: str) -> dict[str, Any]:
+        """Return the entry of a PutEvents call.
+
+        https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html
+        """
+        return {
+            "EventBusName": bus,
+            "Source": SOURCE,
+            "DetailType": EventType[self._values["outcome"].upper()].value,
+            "Detail": self.detail,
+            "Time": self._decided_at,
+        }
+
+    @cached_property
+    def _values(self) -> dict[str, Any]:
+        values: dict[str, Any] = json.loads(self.detail)
+        return values
+
+    @property
+    def _decided_at(self) -> datetime:
+        return datetime.fromisoformat(self._values["decidedAt"])
 
 
 @dataclass
@@ -165,7 +212,7 @@ class Outbox:
 
     def _put(self, owed: Sequence[Owed]) -> set[Owed]:
         """Call PutEvents once; return what the bus accepted."""
-        entries: Any = [OutcomeEvent.read(event).entry(self.bus) for _, event in owed]
+        entries: Any = [OutcomeEvent(event).entry(self.bus) for _, event in owed]
         try:
             response = self.events.put_events(Entries=entries)
         except AwsError as error:
@@ -216,7 +263,7 @@ def compose_event(event_type: EventType, pipeline: str, row: Row) -> OutcomeEven
         "decidedAt": _iso(row.decided_at),
     }
     known = {name: value for name, value in detail.items() if value is not None}
-    return OutcomeEvent(event_type, json.dumps(known, separators=(",", ":")))
+    return OutcomeEvent(json.dumps(known, separators=(",", ":")))
 
 
 def _id(certificate_id: CertificateId, outcome: str, reason: str | None, decided_at: int) -> str:

@@ -9,7 +9,7 @@ from boto3.dynamodb.conditions import Attr
 
 from iot_jitr_runtime.dynamodb import ConditionFailedError, Table, Update, still
 from iot_jitr_runtime.identifiers import CertificateId
-from iot_jitr_runtime.ledger.claim import Claim, is_undecided, reasons, why_not
+from iot_jitr_runtime.ledger.claim import Claim, not_stale, reasons, why_not
 from iot_jitr_runtime.ledger.fleet import Fleet
 from iot_jitr_runtime.ledger.lease import RELEASED, Lease, LeaseLostError, is_free
 from iot_jitr_runtime.ledger.rows import LASTING, VALID_UNTIL, Identity, Row, State
@@ -85,7 +85,7 @@ class Ledger:
                 certificate_id,
                 now=now,
                 expires_at=expires_at,
-                only_if=is_undecided(sent_at, message_id),
+                only_if=not_stale(sent_at, message_id),
                 defaults={"firstSeenAt": min(sent_at, now)},
                 adds={"attempts": 1},
             )
@@ -107,14 +107,13 @@ class Ledger:
             StaleError: `ALREADY_DECIDED`: decided, or waiting, meanwhile.
             DeferredError: `CLAIMED_ELSEWHERE`.
         """
-        kept = row.state in {State.ACTIVATING, *LASTING}
         as_read = still("state", row.state)
         # True if botocore repeats a call whose response was lost.
         written = Attr("waitingMessageId").eq(message_id) & Attr(VALID_UNTIL).eq(slot)
         update = Update(
             row.certificate_id,
             {
-                "state": row.state if kept else State.DEFERRED,
+                "state": _deferred_state(row),
                 "reason": Reason.RATE_LIMITED,
                 "detail": None,
                 "decidedAt": now,
@@ -122,7 +121,7 @@ class Ledger:
                 "waitingMessageId": message_id,
             },
             {"firstSeenAt": sent_at},
-            condition=written | (as_read & is_free(now) & is_undecided(sent_at, message_id)),
+            condition=written | (as_read & is_free(now) & not_stale(sent_at, message_id)),
         )
         try:
             self.items.update(update)
@@ -217,16 +216,11 @@ class Ledger:
     def record_deferred(
         self, claim: Claim, verdict: Verdict, *, message_id: str, now: int, valid_until: int
     ) -> None:
-        """Record why the certificate could not be decided and which message retries it.
-
-        `ACTIVATING` stays: the retry must find out whether the change has happened. A state of `LASTING`
-        stays, because it may still be true.
-        """
-        kept = claim.row.state in {State.ACTIVATING, *LASTING}
+        """Record why the certificate could not be decided and which message retries it."""
         self._write(
             claim,
             {
-                "state": claim.row.state if kept else State.DEFERRED,
+                "state": _deferred_state(claim.row),
                 **reasons(verdict),
                 "decidedAt": now,
                 VALID_UNTIL: valid_until,
@@ -280,6 +274,15 @@ class Ledger:
         if self.outbox and owed is not None:
             self.outbox.recorded(claim.certificate_id, owed)
         return row
+
+
+def _deferred_state(row: Row) -> State:
+    """Return the state of a row while its certificate waits for a retry.
+
+    `ACTIVATING` stays: the retry must find out whether the change has happened. A state of `LASTING` stays,
+    because it may still be true.
+    """
+    return row.state if row.state in {State.ACTIVATING, *LASTING} else State.DEFERRED
 
 
 def _refusal(verdict: Verdict, identity: Identity | None, now: int) -> dict[str, object]:

@@ -40,7 +40,7 @@ def create_request(
     """
     request: dict[str, Any] = {"thingName": thing_name(settings.name, device)}
     if settings.type:
-        request["thingTypeName"] = registry_name("thing type", settings.type, device)
+        request["thingTypeName"] = type_or_group("thing type", settings.type, device)
     attributes = {
         name: _filled(f"attribute '{name}'", template, device, _VALUE, Reason.INVALID_THING_ATTRIBUTE)
         for name, template in settings.attributes.items()
@@ -62,26 +62,22 @@ def thing_name(template: str, device: DeviceCertificate) -> str:
     Raises:
         RefusedError: `INVALID_THING_NAME`.
     """
-    return registry_name("thing name", template, device, Reason.INVALID_THING_NAME)
+    return _filled("thing name", template, device, _NAME, Reason.INVALID_THING_NAME)
 
 
-def registry_name(
-    what: str,
-    template: str,
-    device: DeviceCertificate,
-    invalid: Reason = Reason.INVALID_THING_ATTRIBUTE,
-) -> str:
-    """Return a name in the registry of things: of a thing, a thing type or a thing group.
+def type_or_group(what: str, template: str, device: DeviceCertificate) -> str:
+    """Return the name of a thing type or a thing group.
 
     Raises:
-        RefusedError: `invalid`: the certificate lacks a field, or AWS IoT does not accept the name.
+        RefusedError: `INVALID_THING_ATTRIBUTE`.
     """
-    return _filled(what, template, device, _NAME, invalid)
+    return _filled(what, template, device, _NAME, Reason.INVALID_THING_ATTRIBUTE)
 
 
 def _filled(
     what: str, template: str, device: DeviceCertificate, allowed: tuple[re.Pattern[str], str], invalid: Reason
 ) -> str:
+    """Fill a template and check the value; refuse it as `invalid` if a field is missing or AWS rejects it."""
     pattern, in_words = allowed
     try:
         value = fill(template, lambda field: value_of(field, device.certificate, device.ca_certificate_id))

@@ -20,7 +20,7 @@ from iot_jitr_runtime.ledger import Ledger
 from iot_jitr_runtime.ledger.lease import Lease
 from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
-from iot_jitr_runtime.things.description import create_request, registry_name
+from iot_jitr_runtime.things.description import create_request, type_or_group
 from iot_jitr_runtime.things.renewal import older_certificate
 from iot_jitr_runtime.things.settings import Attachment, Renewal, ThingSettings
 
@@ -54,7 +54,7 @@ class Things:
         """
         # All values are checked before anything is created.
         request = create_request(self.settings, device, attributes)
-        groups = [registry_name("thing group", group, device) for group in self.settings.groups]
+        groups = [type_or_group("thing group", group, device) for group in self.settings.groups]
         name: str = request["thingName"]
         with self._leased(name, device):
             self._create(request)
