@@ -15,10 +15,12 @@ from moto.iot.models import iot_backends
 
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceSpec
+from iot_jitr_runtime import environment
 from iot_jitr_runtime.activator.activate import Activation, Decision
 from iot_jitr_runtime.activator.batch import Batch
 from iot_jitr_runtime.activator.issuers import Issuers
 from iot_jitr_runtime.activator.validate import Validation
+from iot_jitr_runtime.admission.keys import TABLE_KEY
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger import KEY, SERIAL_INDEX, SERIAL_INDEX_KEY, Ledger, Row
@@ -40,6 +42,8 @@ from tests.support.clock import Clock
 
 POLICY = "device-policy"
 FUNCTION_TIMEOUT = timedelta(seconds=30)
+UNREADABLE = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+"""What moto registers as a certificate, and is none."""
 _HIDDEN = {"VisibilityTimeout": "43200"}
 """As long as SQS allows: moto hides a received message by real time, and no test may receive it twice."""
 _NAMED = re.compile(r'"certificateId": "([0-9a-f]{64})"')
@@ -92,6 +96,16 @@ def make_ledger_table(dynamodb: Any) -> str:
     return name
 
 
+def make_allow_list(dynamodb: Any, name: str) -> None:
+    """Create the table of an allow list as the stack does."""
+    dynamodb.create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": TABLE_KEY, "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": TABLE_KEY, "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+
+
 def new_queue(sqs: Any, name: str) -> str:
     """Create a queue and return its URL."""
     return str(sqs.create_queue(QueueName=name, Attributes=_HIDDEN)["QueueUrl"])
@@ -136,6 +150,19 @@ class Account:
     @property
     def ledger(self) -> Ledger:
         return Ledger(self.dynamodb, self.table, self.outbox)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of a function that activates certificates."""
+        policy = {"kind": "shared", "name": POLICY, "needs_common_name": True}
+        return {
+            environment.LEDGER_TABLE: self.table,
+            environment.ACTIVATION_QUEUE_URL: self.queue_url,
+            environment.DEAD_LETTER_QUEUE_URL: self.dead_letter_queue_url,
+            environment.CAS: json.dumps({self.ca_id: {"revocation": "none"}}),
+            environment.DEVICE_POLICY: json.dumps(policy),
+            environment.ACTIVATIONS_PER_SECOND: "1000",
+        }
 
     def rate_limiter(self, per_second: float | None = None) -> RateLimiter:
         """The account's rate limiter; a wait for a slot moves the clock."""

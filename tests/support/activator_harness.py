@@ -1,8 +1,8 @@
 """The parts of a random interleaving of the activator: messages, workers, and other changes."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from enum import StrEnum
 from itertools import count
 from typing import Any
@@ -16,7 +16,7 @@ from iot_jitr_runtime.ledger import KEY
 from iot_jitr_runtime.outcomes import Outcome
 from tests.support.account import FUNCTION_TIMEOUT, Account, new_queue
 from tests.support.clock import Clock
-from tests.support.faults import Crash
+from tests.support.faults import Crash, meanwhile
 from tests.support.interleaving import Conditions, InvariantChecker, Kind, RecordingLedger
 
 KINDS = [Kind.SOUND, Kind.SOUND, Kind.SOUND, Kind.UNLISTED, Kind.EXPIRED, Kind.FORGED, Kind.FOREIGN]
@@ -139,28 +139,10 @@ class Harness:
             self.checker.violations.append("3: those deferred are not those that come back")
         self.checker.violations += [f"3: {d.verdict.defect!r}" for d in decisions if d.verdict.defect]
 
-    @contextmanager
-    def at(self, call: Call, action: Callable[[], None]) -> Iterator[None]:
+    def at(self, call: Call, action: Callable[[], None]) -> AbstractContextManager[None]:
         """Do something else just before a call of the worker that begins now."""
         (service, operation), number = call
-        events = getattr(self.aws, service).meta.events
-        name = f"before-send.{service}.*"
-        calls = 0
-
-        def act(event_name: str, **_: object) -> None:
-            nonlocal calls
-            if not event_name.endswith(f".{operation}"):
-                return
-            calls += 1
-            if calls == number:
-                calls += 1  # the other worker makes such calls, too
-                action()
-
-        events.register_first(name, act)
-        try:
-            yield
-        finally:
-            events.unregister(name, act)
+        return meanwhile(getattr(self.aws, service), operation, action, at_call=number)
 
     # other changes
 

@@ -114,6 +114,27 @@ def injected(client: Any, operation: str, fault: Fault, *, at_call: int = 1) -> 
 
 
 @contextmanager
+def meanwhile(
+    client: Any, operation: str, action: Callable[[], object], *, at_call: int = 1
+) -> Iterator[None]:
+    """Do something else once in the block: just before the `at_call`-th call of `operation`."""
+    event = f"before-send.{client.meta.service_model.service_id.hyphenize()}.{operation}"
+    calls = 0
+
+    def act(**_: Any) -> None:
+        nonlocal calls
+        calls += 1  # the calls of the action are later ones
+        if calls == at_call:
+            action()
+
+    client.meta.events.register_first(event, act)
+    try:
+        yield
+    finally:
+        client.meta.events.unregister(event, act)
+
+
+@contextmanager
 def cut_off(clients: Any, step: Step, fault: Fault) -> Iterator[None]:
     """Inject a fault at one call of the worker in the block; it must happen. A crash is suppressed.
 

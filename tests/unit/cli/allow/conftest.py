@@ -12,6 +12,7 @@ from moto import mock_aws
 from iot_jitr_cli.allow import command
 from iot_jitr_cli.deployment import Deployment
 from iot_jitr_runtime.admission.keys import TABLE_KEY
+from tests.support.account import make_allow_list
 from tests.support.command_line import CommandResult, run_jitr
 
 TABLE = "expected-devices"
@@ -56,12 +57,7 @@ def aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[AllowListAc
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     with mock_aws():
         dynamodb = boto3.client("dynamodb", region_name="eu-central-1")
-        dynamodb.create_table(
-            TableName=TABLE,
-            KeySchema=[{"AttributeName": TABLE_KEY, "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": TABLE_KEY, "AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        make_allow_list(dynamodb, TABLE)
         account = AllowListAccount(dynamodb, tmp_path, {})
         deployment = Deployment("iot-jitr", "eu-central-1", account.outputs)
         monkeypatch.setattr(command, "find_deployment", lambda _session, _stack: deployment)

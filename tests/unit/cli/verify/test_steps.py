@@ -22,7 +22,7 @@ from iot_jitr_runtime.publisher.s3 import S3Source
 from iot_jitr_runtime.publisher.settings import CaSettings
 from iot_jitr_runtime.revocation.store import IndexStore
 from iot_jitr_runtime.stack_outputs import Output
-from tests.support.account import Account
+from tests.support.account import Account, make_allow_list
 from tests.support.aws_clients import REGION, aws_client
 from tests.support.buckets import new_bucket, s3_client
 from tests.support.crls import NOW, CrlSpec, make_crl
@@ -123,12 +123,7 @@ ALLOW_LIST = {Output.ALLOW_LIST_TABLE: "list", Output.ALLOW_LIST_KEY: "common_na
 
 @pytest.fixture
 def with_allow_list(aws: Account) -> Harness:
-    aws.dynamodb.create_table(
-        TableName="list",
-        KeySchema=[{"AttributeName": TABLE_KEY, "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": TABLE_KEY, "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
+    make_allow_list(aws.dynamodb, "list")
     return Harness(aws, **ALLOW_LIST)
 
 

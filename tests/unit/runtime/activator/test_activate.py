@@ -1,7 +1,8 @@
 """One event from the queue to its outcome, with a test for each known mistake of other activators."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from contextlib import AbstractContextManager
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -18,14 +19,14 @@ from iot_jitr_runtime.activator.activate import TIME_FOR_ONE
 from iot_jitr_runtime.activator.issuers import Issuers
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.identifiers import CertificateId
-from iot_jitr_runtime.ledger import KEY, State
+from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import Reason, RefusedError, Verdict
-from tests.support.account import POLICY, Account, Admission
+from tests.support.account import POLICY, UNREADABLE, Account, Admission
 from tests.support.answers import answered
 from tests.support.device_certificates import ca_flag, certificate_of, extended_key_usage
-from tests.support.faults import Fault, counted, injected
+from tests.support.faults import Fault, counted, injected, meanwhile
 
-UNREADABLE = Extension(x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.37"), b"\x04\x00"))
+UNREADABLE_EXTENSION = Extension(x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.37"), b"\x04\x00"))
 
 
 def issue(aws: Account, **values: Any) -> Certificate:
@@ -177,7 +178,7 @@ INVALID: dict[str, tuple[Reason, Callable[[Account], Certificate]]] = {
         Reason.UNSUPPORTED_KEY_USAGE,
         lambda aws: leaf(aws, extended_key_usage(ExtendedKeyUsageOID.SERVER_AUTH)),
     ),
-    "bad extension": (Reason.UNPARSABLE_CERTIFICATE, lambda aws: leaf(aws, UNREADABLE)),
+    "bad extension": (Reason.UNPARSABLE_CERTIFICATE, lambda aws: leaf(aws, UNREADABLE_EXTENSION)),
     "same CA name, other key": (
         Reason.BAD_SIGNATURE,
         lambda _: DevelopmentCa.create().issue(DeviceSpec("sensor-1")).certificate,
@@ -207,18 +208,9 @@ def test_an_invalid_certificate_is_refused_and_stays_pending(
 
 
 def test_a_certificate_that_cannot_be_parsed_is_refused_with_what_was_found(aws: Account) -> None:
-    garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
-
-    assert aws.connect(aws.register(garbage, "PENDING_ACTIVATION")) is Reason.UNPARSABLE_CERTIFICATE
+    assert aws.connect(aws.register(UNREADABLE, "PENDING_ACTIVATION")) is Reason.UNPARSABLE_CERTIFICATE
 
     assert aws.decisions[0].verdict.detail.startswith("not an X.509 certificate: ")
-
-
-def test_a_certificate_without_an_end_is_activated(aws: Account) -> None:
-    """notAfter 99991231235959Z: RFC 5280 section 4.1.2.5, every IEEE 802.1AR device identity."""
-    end = Validity(datetime(2020, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
-
-    assert aws.connect(aws.pending(issue(aws, validity=end))) is None
 
 
 def test_a_ca_certificate_is_activated_where_its_ca_is_configured_so(aws: Account) -> None:
@@ -271,15 +263,6 @@ def test_a_redriven_message_is_decided_again_after_its_ca_is_configured(aws: Acc
     assert aws.status(certificate_id) == "ACTIVE"
 
 
-def test_only_the_certificate_id_of_an_event_is_used(aws: Account) -> None:
-    certificate_id = aws.register(issue(aws).pem, "REVOKED")
-    status = {"certificateStatus": "PENDING_ACTIVATION", "caCertificateId": 7}
-
-    aws.process(aws.send({"certificateId": certificate_id} | status))
-
-    assert aws.status(certificate_id) == "REVOKED"
-
-
 def test_a_certificate_that_is_not_visible_yet_is_read_three_times(aws: Account) -> None:
     record = aws.event("0" * 64)
 
@@ -293,8 +276,7 @@ def test_a_certificate_that_is_not_visible_yet_is_read_three_times(aws: Account)
     not_yet = Verdict(Reason.NOT_VISIBLE_YET, "AWS IoT has no such certificate yet")
     gone = Verdict(Reason.CERTIFICATE_GONE, "AWS IoT has no such certificate")
     assert ends == [(not_yet, True), (not_yet, True), (gone, False)]
-    item = aws.dynamodb.get_item(TableName=aws.table, Key={KEY: {"S": "0" * 64}})["Item"]
-    assert "expiresAt" in item, "a row of a certificate that does not exist expires"
+    assert aws.row("0" * 64).expires_at, "a row of a certificate that does not exist expires"
 
 
 def test_a_missing_policy_defers_and_nothing_is_activated(aws: Account) -> None:
@@ -386,31 +368,22 @@ def test_an_activation_begins_only_with_enough_time_left(
     assert aws.reason is reason
 
 
-class Slow:
-    """An admission that takes some seconds."""
-
-    def __init__(self, aws: Account, seconds: float) -> None:
-        self.aws = aws
-        self.seconds = seconds
-
-    def admit(self, _device: object) -> dict[str, str]:
-        self.aws.clock.pass_time(seconds=self.seconds)
-        return {}
-
-
 def test_an_old_status_is_read_again_before_the_change(aws: Account) -> None:
-    admission = aws.parts["admission"] = Slow(aws, TIME_FOR_ONE.total_seconds() + 1)
     certificate_id = aws.pending()
     record = aws.event(certificate_id)
+    longest = TIME_FOR_ONE.total_seconds()
 
-    with counted(aws.iot) as calls:
+    def attaching_takes(seconds: float) -> AbstractContextManager[None]:
+        return meanwhile(aws.iot, "AttachPolicy", lambda: aws.clock.pass_time(seconds=seconds))
+
+    with counted(aws.iot) as calls, attaching_takes(longest + 1):
         back = aws.process(record)
 
     assert back == [record["messageId"]]
     assert aws.decisions[0].verdict == Verdict(Reason.OUT_OF_TIME, "the checks took longer than 8 s")
     assert "UpdateCertificate" not in calls
 
-    admission.seconds = TIME_FOR_ONE.total_seconds()
     aws.clock.pass_time(minutes=1)
-    assert aws.process(aws.redelivered(record)) == []
+    with attaching_takes(longest):
+        assert aws.process(aws.redelivered(record)) == []
     assert aws.status(certificate_id) == "ACTIVE"

@@ -10,11 +10,13 @@ import pytest
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_runtime.device_certificate import DeviceCertificate
+from iot_jitr_runtime.dynamodb import Update
 from iot_jitr_runtime.ledger import State
+from iot_jitr_runtime.ledger.rows import LEASE_TOKEN
 from iot_jitr_runtime.outcomes import Reason, Verdict
 from iot_jitr_runtime.policy.attachment import SharedPolicy
 from tests.support.account import POLICY, REFUSE_ALL, Account
-from tests.support.faults import EVERY_FAULT, Fault, Step, cut_off, injected, step_name, stepped
+from tests.support.faults import EVERY_FAULT, Fault, Step, cut_off, injected, meanwhile, step_name, stepped
 
 CLAIM, BEGIN = 3, 4
 STEPS: list[Step] = [
@@ -108,20 +110,6 @@ def test_the_claim_of_a_crashed_worker_expires_with_its_time_out(aws: Account, o
     assert aws.status(certificate_id) == "ACTIVE"
 
 
-def test_a_crash_after_the_change_is_recorded_as_an_activation(aws: Account) -> None:
-    certificate_id = aws.pending()
-    record = aws.event(certificate_id)
-    with cut_off(aws, ("dynamodb", "TransactWriteItems", 1), Fault.CRASH_BEFORE):
-        aws.process(record)
-    assert aws.status(certificate_id) == "ACTIVE"
-
-    aws.clock.pass_time(minutes=5)
-    aws.process(aws.redelivered(record))
-
-    assert aws.reason is None
-    assert aws.row(certificate_id).state is State.ACTIVATED
-
-
 class OneThing:
     """A registration that gives every device the same thing."""
 
@@ -173,29 +161,17 @@ def test_a_half_activated_certificate_that_an_operator_makes_inactive_stays_inac
     assert aws.status(certificate_id) == "INACTIVE"
 
 
-def overtake(aws: Account, certificate_id: str) -> None:
-    """Another worker acquires the claim while this one reads the certificate."""
-
-    def take(**_: object) -> None:
-        aws.dynamodb.update_item(
-            TableName=aws.table,
-            Key={"certificateId": {"S": certificate_id}},
-            UpdateExpression="SET leaseToken = :other",
-            ExpressionAttributeValues={":other": {"S": "another worker"}},
-        )
-
-    aws.iot.meta.events.register("before-call.iot.DescribeCertificate", take)
-
-
 @pytest.mark.parametrize("parts", [{}, {"admission": REFUSE_ALL}], ids=["to activate", "to refuse"])
 def test_a_worker_that_lost_its_claim_changes_and_records_nothing(
     aws: Account, parts: dict[str, Any]
 ) -> None:
     aws.parts |= parts
     certificate_id = aws.pending()
+    record = aws.event(certificate_id)
+    claimed = Update(certificate_id, {LEASE_TOKEN: "another worker's"})
 
-    overtake(aws, certificate_id)
-    back = aws.process(aws.event(certificate_id))
+    with meanwhile(aws.iot, "DescribeCertificate", lambda: aws.ledger.items.update(claimed)):
+        back = aws.process(record)
 
     assert len(back) == 1
     assert aws.decisions[0].verdict == Verdict(

@@ -1,7 +1,6 @@
 """The handler as Lambda calls it: environment in, partial batch response and telemetry out."""
 
 import io
-import json
 import uuid
 from typing import Any
 
@@ -18,7 +17,7 @@ from iot_jitr_runtime.events import Message
 from iot_jitr_runtime.identifiers import CaCertificateId, SerialNumber
 from iot_jitr_runtime.ledger import Identity
 from iot_jitr_runtime.outcomes import Reason, Verdict
-from tests.support.account import POLICY, Account
+from tests.support.account import Account
 from tests.support.lambda_function import context, lines, started
 
 pytestmark = pytest.mark.timing
@@ -26,15 +25,7 @@ pytestmark = pytest.mark.timing
 
 @pytest.fixture
 def handle(aws: Account, monkeypatch: pytest.MonkeyPatch, log: io.StringIO) -> Any:
-    variables = {
-        environment.LEDGER_TABLE: aws.table,
-        environment.ACTIVATION_QUEUE_URL: aws.queue_url,
-        environment.DEAD_LETTER_QUEUE_URL: aws.dead_letter_queue_url,
-        environment.CAS: json.dumps({aws.ca_id: {"revocation": "none"}}),
-        environment.DEVICE_POLICY: json.dumps({"kind": "shared", "name": POLICY, "needs_common_name": True}),
-        environment.ACTIVATIONS_PER_SECOND: "1000",
-    }
-    return started(monkeypatch, "activator", variables, log).handle
+    return started(monkeypatch, "activator", aws.environment, log).handle
 
 
 def test_a_deferral_is_one_log_line_with_every_field(aws: Account, handle: Any, log: io.StringIO) -> None:

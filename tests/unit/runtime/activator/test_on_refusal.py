@@ -13,7 +13,7 @@ from iot_jitr_runtime.activator.on_refusal import (
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import Reason, RefusedError
-from tests.support.account import Account, Admission
+from tests.support.account import UNREADABLE, Account, Admission
 from tests.support.answers import answered
 from tests.support.faults import EVERY_FAULT, Fault, Step, counted, cut_off, step_name, stepped
 
@@ -67,21 +67,15 @@ def test_a_refused_certificate_gets_the_status_that_is_configured_for_its_reason
 def test_a_certificate_that_is_not_pending_keeps_its_status(aws: Account, status: str) -> None:
     """Invariant 2, also for an unreadable certificate, which has its own check of the status."""
     use(aws, expired="revoked", unparsable_certificate="revoked")
-    certificate_id = expired(aws)
-    aws.iot.update_certificate(certificateId=certificate_id, newStatus=status)
-
-    def spoil(parsed: dict[str, dict[str, str]], **_: object) -> None:
-        parsed["certificateDescription"]["certificatePem"] = "not a certificate"
+    certificates = [expired(aws), aws.register(UNREADABLE, status)]
+    aws.iot.update_certificate(certificateId=certificates[0], newStatus=status)
 
     with counted(aws.iot) as calls:
-        aws.connect(certificate_id)
-        aws.iot.meta.events.register("after-call.iot.DescribeCertificate", spoil)
-        aws.clock.pass_time(days=2)
-        aws.connect(certificate_id)
-        aws.iot.meta.events.unregister("after-call.iot.DescribeCertificate", spoil)
+        aws.process(*map(aws.event, certificates))
 
+    assert aws.reasons == [Reason.NOT_PENDING, Reason.UNPARSABLE_CERTIFICATE]
     assert "UpdateCertificate" not in calls
-    assert aws.status(certificate_id) == status
+    assert [aws.status(each) for each in certificates] == [status] * 2
 
 
 def test_the_list_of_steps_has_all_calls_of_a_refusal(aws: Account) -> None:

@@ -8,7 +8,7 @@ from iot_jitr_runtime.admission.keys import ATTRIBUTES, TABLE_KEY, KeyKind
 from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import Outcome, Reason
 from iot_jitr_runtime.things.settings import ThingSettings
-from tests.support.account import Account
+from tests.support.account import Account, make_allow_list
 from tests.support.faults import Fault, counted, injected
 from tests.support.things import pending, with_things
 
@@ -17,12 +17,7 @@ TABLE = "expected-devices"
 
 @pytest.fixture(autouse=True)
 def table(aws: Account) -> None:
-    aws.dynamodb.create_table(
-        TableName=TABLE,
-        KeySchema=[{"AttributeName": TABLE_KEY, "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": TABLE_KEY, "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
+    make_allow_list(aws.dynamodb, TABLE)
     use(aws, KeyKind.COMMON_NAME)
 
 
@@ -73,17 +68,6 @@ def test_an_unlisted_device_is_refused_and_recorded(
     assert "AttachPolicy" not in calls
     assert (row.state, row.reason, row.common_name) == (State.REFUSED, Reason.NOT_LISTED, "sensor-7")
     assert "jitr allow load" in row.detail
-
-
-def test_a_device_is_admitted_as_soon_as_it_is_listed_and_reconnects(aws: Account) -> None:
-    certificate_id = pending(aws, "sensor-7")
-    aws.connect(certificate_id)
-    listed(aws, "sensor-7")
-    aws.clock.pass_time(seconds=61)
-
-    aws.connect(certificate_id)
-
-    assert aws.status(certificate_id) == "ACTIVE"
 
 
 def test_a_certificate_without_the_field_is_not_listed(aws: Account) -> None:

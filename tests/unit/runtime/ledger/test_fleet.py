@@ -1,7 +1,6 @@
 """The fleet's size: every device counts once, also after repeated, concurrent or interrupted calls."""
 
 from contextlib import nullcontext, suppress
-from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -12,7 +11,7 @@ from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId, SerialN
 from iot_jitr_runtime.ledger import Identity, LeaseLostError
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
 from tests.support.account import Account
-from tests.support.faults import Crash, Fault, injected
+from tests.support.faults import Crash, Fault, injected, meanwhile
 
 CA = CaCertificateId("ca" * 32)
 LATER = {"now": 1, "valid_until": 2}
@@ -109,14 +108,12 @@ def test_a_repeated_correction_changes_the_count_once(
 
 def test_two_workers_that_remove_a_device_at_once_count_once(aws: Account, ledger: LedgerAndTime) -> None:
     ledger.activate(device(1))
-    events, event = aws.dynamodb.meta.events, "before-call.dynamodb.TransactWriteItems"
 
-    def overtake(**_: Any) -> None:
-        events.unregister(event, overtake)
-        aws.ledger.fleet.correct(device(1), active=False)
+    def correct() -> None:
+        ledger.fleet.correct(device(1), active=False)
 
-    events.register_first(event, overtake)
-    ledger.fleet.correct(device(1), active=False)
+    with meanwhile(aws.dynamodb, "TransactWriteItems", correct):
+        correct()
 
     assert ledger.size() == 0
 

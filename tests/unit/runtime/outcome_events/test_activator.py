@@ -4,37 +4,22 @@ import subprocess
 import sys
 from typing import Any
 
-import pytest
-
 from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_cli.pki.validity import Validity
 from iot_jitr_runtime.activator.on_refusal import RefusalStatus
 from iot_jitr_runtime.identifiers import CertificateId
-from iot_jitr_runtime.ledger import KEY
 from iot_jitr_runtime.ledger.outbox import PAUSE, TIME_TO_PUBLISH
 from iot_jitr_runtime.outcome_events import OWED_EVENTS, OWED_SHARD, OWED_SINCE
 from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
-from tests.support.account import FUNCTION_TIMEOUT, POLICY, Account
+from tests.support.account import FUNCTION_TIMEOUT, POLICY, UNREADABLE, Account, Admission
 from tests.support.event_bus import PIPELINE, EventBus
 from tests.support.faults import Fault, counted, injected
 
 
-class Refuses:
-    """Refuses every device, for the reason that the test sets."""
-
-    def __init__(self, reason: Reason) -> None:
-        self.reason = reason
-
-    def admit(self, _: object) -> dict[str, str]:
-        if self.reason.outcome == "deferred":
-            raise DeferredError(self.reason)
-        raise RefusedError(self.reason, "a text that may hold anything")
-
-
 def owed(aws: Account, certificate_id: str) -> set[str]:
-    item = aws.dynamodb.get_item(TableName=aws.table, Key={KEY: {"S": certificate_id}})["Item"]
+    item = aws.ledger.items.get(certificate_id) or {}
     assert (OWED_SHARD in item) is (OWED_SINCE in item) is (OWED_EVENTS in item)
-    return set(item.get(OWED_EVENTS, {}).get("SS", ()))
+    return set(item.get(OWED_EVENTS, ()))
 
 
 def connect_after_decision_ttl(aws: Account, certificate_id: CertificateId) -> None:
@@ -71,7 +56,7 @@ def test_an_activation_is_published_with_the_fields_of_its_row(aws: Account, bus
 def test_a_refusal_is_published_with_its_reason_and_nothing_of_the_evidence(
     aws: Account, bus: EventBus
 ) -> None:
-    aws.parts["admission"] = Refuses(Reason.NOT_LISTED)
+    aws.parts["admission"] = Admission(RefusedError(Reason.NOT_LISTED, "a text that may hold anything"))
 
     aws.process(aws.event(aws.pending()))
 
@@ -82,14 +67,14 @@ def test_a_refusal_is_published_with_its_reason_and_nothing_of_the_evidence(
 
 
 def test_a_refusal_that_repeats_the_last_one_is_not_published_again(aws: Account, bus: EventBus) -> None:
-    refuses = aws.parts["admission"] = Refuses(Reason.NOT_LISTED)
+    admission = aws.parts["admission"] = Admission(RefusedError(Reason.NOT_LISTED))
     certificate_id = aws.pending()
 
     aws.process(aws.event(certificate_id))
     connect_after_decision_ttl(aws, certificate_id)
     assert bus.outcomes() == ["refused"]
 
-    refuses.reason = Reason.REFUSED_BY_FUNCTION
+    admission.error = RefusedError(Reason.REFUSED_BY_FUNCTION)
     connect_after_decision_ttl(aws, certificate_id)
     assert [each["detail"]["reason"] for each in bus.received()] == ["refused_by_function"]
 
@@ -113,13 +98,7 @@ def test_each_decision_has_an_id_of_its_own(aws: Account, bus: EventBus) -> None
 def test_the_event_of_a_certificate_that_cannot_be_read_has_no_field_of_it(
     aws: Account, bus: EventBus
 ) -> None:
-    certificate_id = aws.pending()
-
-    def spoil(parsed: Any, **_: Any) -> None:
-        parsed["certificateDescription"]["certificatePem"] = "no certificate"
-
-    aws.iot.meta.events.register("after-call.iot.DescribeCertificate", spoil)
-    aws.process(aws.event(certificate_id))
+    aws.process(aws.event(aws.register(UNREADABLE, "PENDING_ACTIVATION")))
 
     [event] = bus.received()
     assert event["detail"]["reason"] == "unparsable_certificate"
@@ -138,9 +117,8 @@ def test_a_refusal_that_sets_a_status_is_published_once(aws: Account, bus: Event
     assert owed(aws, certificate_id) == set()
 
 
-@pytest.mark.parametrize("reason", [Reason.CRL_MISSING, Reason.THROTTLED])
-def test_without_a_decision_nothing_is_published(aws: Account, bus: EventBus, reason: Reason) -> None:
-    aws.parts["admission"] = Refuses(reason)
+def test_without_a_decision_nothing_is_published(aws: Account, bus: EventBus) -> None:
+    aws.parts["admission"] = Admission(DeferredError(Reason.ADMISSION_FAILED))
     active = aws.register(aws.ca.issue(DeviceSpec("active")).certificate.pem, "ACTIVE")
 
     aws.process(aws.event(aws.pending()), aws.event(active))
@@ -153,7 +131,8 @@ def test_without_the_option_rows_have_no_owed_events(aws: Account) -> None:
 
     aws.process(aws.event(certificate_id))
 
-    item = aws.dynamodb.get_item(TableName=aws.table, Key={KEY: {"S": certificate_id}})["Item"]
+    item = aws.ledger.items.get(certificate_id) or {}
+    assert "state" in item
     assert {OWED_EVENTS, OWED_SHARD, OWED_SINCE, "lastEvent"} & set(item) == set()
 
 

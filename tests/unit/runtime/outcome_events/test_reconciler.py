@@ -3,7 +3,6 @@
 import io
 import json
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -15,33 +14,19 @@ from iot_jitr_runtime.ledger import Row
 from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
 from iot_jitr_runtime.reconciler.listing import CertificateSummary
 from iot_jitr_runtime.reconciler.passes import Passes
-from tests.support.account import POLICY, Account, add_the_ca
+from tests.support.account import Account, Admission, add_the_ca
 from tests.support.certificate_list import FakeList
 from tests.support.event_bus import EventBus
-from tests.support.faults import Crash, Fault, injected
+from tests.support.faults import Crash, Fault, injected, meanwhile
 from tests.support.lambda_function import context, lines, started
 from tests.unit.runtime.outcome_events.test_activator import owed
 from tests.unit.runtime.reconciler.test_passes import QUARTER, newest, passes
 
 
-class Crl:
-    """A revocation check with a result that the test sets; a missing CRL by default."""
-
-    def __init__(self) -> None:
-        self.ends: Exception | None = DeferredError(Reason.CRL_MISSING)
-
-    def prepare(self) -> None:
-        """Nothing to prepare."""
-
-    def check(self, *_: object) -> str:
-        if self.ends is not None:
-            raise self.ends
-        return "1"
-
-
 @pytest.fixture
-def crl(aws: Account) -> Crl:
-    made = aws.parts["revocation"] = Crl()
+def admission(aws: Account) -> Admission:
+    """An admission that fails until the test sets another result."""
+    made = aws.parts["admission"] = Admission(DeferredError(Reason.ADMISSION_FAILED))
     return made
 
 
@@ -83,8 +68,9 @@ def test_a_certificate_whose_registration_event_is_lost_is_published_once(
     assert owed(aws, device) == set()
 
 
-def test_a_certificate_that_waits_for_its_crl_is_published_with_the_reason(
-    aws: Account, bus: EventBus, reconciler: Passes, crl: Crl, device: CertificateId
+@pytest.mark.usefixtures("admission")
+def test_a_certificate_that_is_deferred_is_published_with_the_reason(
+    aws: Account, bus: EventBus, reconciler: Passes, device: CertificateId
 ) -> None:
     record = aws.event(device)
     aws.process(record)
@@ -94,8 +80,7 @@ def test_a_certificate_that_waits_for_its_crl_is_published_with_the_reason(
     newest(aws, reconciler)
 
     [event] = bus.received()
-    assert event["detail"]["reason"] == "crl_missing"
-    assert crl.ends is not None
+    assert event["detail"]["reason"] == "admission_failed"
 
 
 def test_waiting_for_a_slot_is_no_waiting_too_long_event(
@@ -111,15 +96,15 @@ def test_waiting_for_a_slot_is_no_waiting_too_long_event(
 
 
 def test_a_second_wait_is_published_again(
-    aws: Account, bus: EventBus, reconciler: Passes, crl: Crl, device: CertificateId
+    aws: Account, bus: EventBus, reconciler: Passes, admission: Admission, device: CertificateId
 ) -> None:
     outcomes = []
-    for ends in (RefusedError(Reason.ON_HOLD), DeferredError(Reason.CRL_STALE), None):
-        crl.ends = DeferredError(Reason.CRL_MISSING)
+    for result in (RefusedError(Reason.NOT_LISTED), DeferredError(Reason.THROTTLED), None):
+        admission.error = DeferredError(Reason.ADMISSION_FAILED)
         aws.process(aws.event(device))
         aws.clock.pass_time(minutes=20)
         newest(aws, reconciler)
-        crl.ends = ends
+        admission.error = result
         aws.process(aws.event(device))
         outcomes += bus.outcomes()
         aws.clock.pass_time(minutes=20)
@@ -132,15 +117,10 @@ def test_a_concurrent_decision_prevents_the_waiting_too_long_event(
 ) -> None:
     aws.clock.pass_time(minutes=20)
 
-    def decide(**_: Any) -> None:
-        aws.dynamodb.meta.events.unregister("before-call.dynamodb.UpdateItem", decide)
-        aws.process(aws.event(device))
-
-    rows = aws.ledger.rows([device])
-    assert rows == {}
-    aws.dynamodb.meta.events.register("before-call.dynamodb.UpdateItem", decide)
+    assert aws.ledger.rows([device]) == {}
     assert reconciler.ledger.outbox is not None
-    reconciler.ledger.outbox.record_waiting(aws.ca_id, Row(device), since=aws.clock())
+    with meanwhile(aws.dynamodb, "UpdateItem", lambda: aws.process(aws.event(device))):
+        reconciler.ledger.outbox.record_waiting(aws.ca_id, Row(device), since=aws.clock())
 
     assert bus.outcomes() == ["activated"]
 
@@ -187,12 +167,7 @@ def test_a_wait_that_cannot_be_recorded_is_recorded_by_the_next_run(
 
 def variables(aws: Account, bus: str) -> dict[str, str]:
     return {
-        environment.LEDGER_TABLE: aws.table,
-        environment.ACTIVATION_QUEUE_URL: aws.queue_url,
-        environment.DEAD_LETTER_QUEUE_URL: aws.dead_letter_queue_url,
-        environment.CAS: json.dumps({aws.ca_id: {"revocation": "none"}}),
-        environment.DEVICE_POLICY: json.dumps({"kind": "shared", "name": POLICY, "needs_common_name": True}),
-        environment.ACTIVATIONS_PER_SECOND: "1000",
+        **aws.environment,
         environment.PENDING_AFTER_SECONDS: "0",
         environment.FULL_LISTING_SECONDS: "604800",
         environment.OUTCOME_EVENTS: json.dumps({"bus": bus, "pipeline": "Fleet/Jitr"}),

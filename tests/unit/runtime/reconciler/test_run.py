@@ -22,7 +22,7 @@ from iot_jitr_runtime.reconciler.passes import Passes, PassKind, PassStatistics
 from iot_jitr_runtime.reconciler.run import ReconciliationFailedError, Run
 from iot_jitr_runtime.reconciler.tasks import delete_policy
 from iot_jitr_runtime.things.retirement import Retirement
-from tests.support.account import POLICY, Account
+from tests.support.account import Account
 from tests.support.clock import Clock
 from tests.support.lambda_function import context, lines, started
 
@@ -34,16 +34,8 @@ PER_DEVICE = {"kind": "per_device", "prefix": "jitr-", "template": {}, "needs_co
 
 @pytest.fixture
 def module(aws: Account, monkeypatch: pytest.MonkeyPatch, log: io.StringIO) -> Any:
-    variables = {
-        environment.LEDGER_TABLE: aws.table,
-        environment.ACTIVATION_QUEUE_URL: aws.queue_url,
-        environment.CAS: json.dumps({aws.ca_id: {"revocation": "none"}}),
-        environment.DEVICE_POLICY: json.dumps({"kind": "shared", "name": POLICY, "needs_common_name": True}),
-        environment.ACTIVATIONS_PER_SECOND: "1000",
-        environment.PENDING_AFTER_SECONDS: "0",
-        environment.FULL_LISTING_SECONDS: "604800",
-    }
-    return started(monkeypatch, "reconciler", variables, log)
+    own = {environment.PENDING_AFTER_SECONDS: "0", environment.FULL_LISTING_SECONDS: "604800"}
+    return started(monkeypatch, "reconciler", aws.environment | own, log)
 
 
 def queued(aws: Account) -> list[str]:

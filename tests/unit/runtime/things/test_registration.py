@@ -13,7 +13,7 @@ from iot_jitr_runtime.things.settings import Attachment, ThingSettings
 from tests.support.account import Account
 from tests.support.answers import answered
 from tests.support.device_certificates import device_certificate
-from tests.support.faults import EVERY_FAULT, Fault, Step, counted, cut_off, step_name, stepped
+from tests.support.faults import EVERY_FAULT, Fault, Step, counted, cut_off, meanwhile, step_name, stepped
 from tests.support.things import arn_of, holders, pending, with_things
 
 
@@ -112,20 +112,19 @@ def test_of_two_concurrent_certificates_of_a_thing_one_is_deferred(aws: Account)
     """The second one comes after the first has read the thing's principals and before it attaches."""
     things = with_things(aws, ThingSettings())
     first, second = pending(aws, "sensor-7"), pending(aws, "sensor-7")
-    meanwhile: list[Reason] = []
+    reasons: list[Reason] = []
 
-    def race(**_: object) -> None:
+    def register_second() -> None:
         device = DeviceCertificate(second, arn_of(aws, second), aws.ca_id, device_certificate("sensor-7"))
         try:
             things.register(device, {})
         except DeferredError as deferred:
-            meanwhile.append(deferred.reason)
+            reasons.append(deferred.reason)
 
-    aws.iot.meta.events.register_first("before-call.iot.AttachThingPrincipal", race)
-    aws.connect(first)
-    aws.iot.meta.events.unregister("before-call.iot.AttachThingPrincipal", race)
+    with meanwhile(aws.iot, "AttachThingPrincipal", register_second):
+        aws.connect(first)
 
-    assert meanwhile == [Reason.CLAIMED_ELSEWHERE]
+    assert reasons == [Reason.CLAIMED_ELSEWHERE]
     assert holders(aws, "sensor-7") == {first}
     assert aws.connect(second) is Reason.THING_TAKEN
 

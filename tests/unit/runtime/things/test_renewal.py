@@ -10,7 +10,8 @@ from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_runtime.activator.issuers import Issuers
 from iot_jitr_runtime.identifiers import CertificateId
-from iot_jitr_runtime.ledger import State, ca_serial
+from iot_jitr_runtime.ledger import State
+from iot_jitr_runtime.ledger.revocations import RevocationLedger
 from iot_jitr_runtime.outcomes import Reason
 from tests.support.account import Account
 from tests.support.device_certificates import certificate_of
@@ -144,13 +145,8 @@ def test_a_predecessor_of_another_pipeline_can_be_revoked_by_serial_in_its_grace
     assert row.state is State.KNOWN
     assert row.ca_certificate_id is not None
     assert row.serial_number is not None
-    found = aws.dynamodb.query(
-        TableName=aws.table,
-        IndexName="ca-serial",
-        KeyConditionExpression="caSerial = :key",
-        ExpressionAttributeValues={":key": {"S": ca_serial(row.ca_certificate_id, row.serial_number)}},
-    )["Items"]
-    assert [item["certificateId"]["S"] for item in found] == [stranger]
+    ledger = RevocationLedger(aws.dynamodb, aws.table)
+    assert ledger.find(row.ca_certificate_id, row.serial_number) == [stranger]
 
 
 RENEWAL_STEPS: list[Step] = [

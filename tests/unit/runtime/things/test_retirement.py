@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from iot_jitr_runtime.dynamodb import Update
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import Identity, State
 from iot_jitr_runtime.ledger.tasks import ScheduledTask, Task, TaskResult
@@ -14,7 +15,6 @@ from tests.support.faults import (
     Crash,
     Fault,
     Step,
-    counted,
     injected,
     step_name,
 )
@@ -28,13 +28,7 @@ from tests.support.things import (
 
 def record_revoked(aws: Account, certificate_id: CertificateId) -> None:
     """Write the row of a revoked certificate as the sweep does."""
-    aws.dynamodb.update_item(
-        TableName=aws.table,
-        Key={"certificateId": {"S": certificate_id}},
-        UpdateExpression="SET #s = :s",
-        ExpressionAttributeNames={"#s": "state"},
-        ExpressionAttributeValues={":s": {"S": State.REVOKED}},
-    )
+    aws.ledger.items.update(Update(certificate_id, {"state": State.REVOKED}))
 
 
 def test_in_the_grace_period_both_certificates_work(
@@ -209,21 +203,3 @@ def test_a_task_is_found_when_due_and_removed_only_by_its_own_kind(aws: Account)
     assert due(now + 60_000) == [expected]
     tasks.remove(expected)
     assert due(now + 60_000) == []
-
-
-def test_with_a_delayed_index_no_task_is_done_twice(
-    aws: Account, old: CertificateId, new: CertificateId
-) -> None:
-    del new
-    aws.clock.pass_time(hours=25)
-    retire_due(aws)
-
-    def lag(parsed: dict[str, object], **_: object) -> None:
-        parsed["Items"] = [{"certificateId": {"S": old}}]
-
-    aws.dynamodb.meta.events.register("after-call.dynamodb.Query", lag)
-    with counted(aws.iot) as calls:
-        assert retire_due(aws) == {}
-    aws.dynamodb.meta.events.unregister("after-call.dynamodb.Query", lag)
-
-    assert calls == []
