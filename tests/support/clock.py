@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+from iot_jitr_runtime.deadline import Deadline
+
 
 class Clock:
     """A call returns the time; `pass_time` sets it forward."""
@@ -14,6 +16,10 @@ class Clock:
 
     def pass_time(self, **span: float) -> None:
         self.now += timedelta(**span)
+
+    def deadline(self, **left: float) -> Deadline:
+        """The deadline of a task that has this much time left."""
+        return Deadline(self.now + timedelta(**left), self)
 
     @property
     def milliseconds(self) -> int:

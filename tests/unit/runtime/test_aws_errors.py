@@ -1,23 +1,15 @@
 import ast
-from collections.abc import Iterator
-from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import boto3
 import pytest
-from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError, ReadTimeoutError
 from moto import mock_aws
 
 import iot_jitr_runtime
 from iot_jitr_runtime.aws_errors import CLIENT_CONFIG, deferral, error_code
 from iot_jitr_runtime.outcomes import Reason
-
-
-class Empty(BytesIO):
-    def stream(self, **_: Any) -> Iterator[bytes]:
-        yield b"{}"
+from tests.support.aws_response import aws_response
 
 
 def client_error(code: str) -> ClientError:
@@ -65,8 +57,9 @@ def test_a_throttled_call_is_tried_three_times_with_jitter_before_it_fails(
             aws_access_key_id="test",
             aws_secret_access_key="test",
         )
-        throttled = AWSResponse("http://injected", 400, {"x-amzn-errortype": "ThrottlingException"}, Empty())
-        iot.meta.events.register_first("before-send.iot.*", lambda **_: throttled)
+        iot.meta.events.register_first(
+            "before-send.iot.*", lambda **_: aws_response(400, error="ThrottlingException")
+        )
 
         with pytest.raises(iot.exceptions.ThrottlingException):
             iot.describe_certificate(certificateId="0" * 64)

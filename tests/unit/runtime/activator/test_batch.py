@@ -76,15 +76,6 @@ def test_every_message_of_a_batch_has_exactly_one_decision(aws: Account) -> None
     ]
 
 
-def test_the_device_that_waits_longest_is_processed_first(aws: Account) -> None:
-    late, early = aws.pending(), aws.pending()
-    now = aws.clock.milliseconds
-
-    aws.process(aws.event(late, sent_at=now), aws.event(early, sent_at=now - 60_000))
-
-    assert [d.certificate_id for d in aws.decisions] == [early, late]
-
-
 def test_messages_without_remaining_time_return_to_the_queue_unclaimed(aws: Account) -> None:
     slow = aws.pending()
     rest = [aws.pending() for _ in range(3)]

@@ -1,4 +1,4 @@
-"""The longest time between the read of a certificate's status and its change."""
+"""The time limits that the documentation names: the longest activation, and the earliest dead letter."""
 
 import re
 from pathlib import Path
@@ -9,13 +9,6 @@ from iot_jitr_runtime.activator.activate import TIME_FOR_ONE
 from iot_jitr_runtime.activator.retry import retry_delay
 from iot_jitr_runtime.aws_errors import CLIENT_CONFIG
 from iot_jitr_runtime.outcomes import Reason
-from iot_jitr_runtime.revocation.checker import IndexedRevocation
-from iot_jitr_runtime.revocation.store import IndexStore
-from tests.support.account import Account
-from tests.support.buckets import new_bucket, s3_client
-from tests.support.crls import CrlSpec
-from tests.support.faults import stepped
-from tests.support.indexes import publish_index
 
 if TYPE_CHECKING:
     import pytest
@@ -45,24 +38,3 @@ def test_the_documented_earliest_dead_letter_follows_from_the_delays(
     seconds = sum(retry_delay(Reason.CRL_MISSING, count) for count in range(1, MAXIMUM_RECEIVE_COUNT))
 
     assert re.findall(r"after (\d+) hours of a missing CRL", ARCHITECTURE) == [str(seconds // 3600)]
-
-
-def test_the_revocation_index_is_refreshed_before_the_status_is_read(aws: Account, tmp_path: Path) -> None:
-    s3 = s3_client()
-    store = IndexStore(s3, new_bucket(s3))
-    publish_index(store, tmp_path / "index", aws.ca, CrlSpec(), compiled_at=aws.clock(), ca_id=aws.ca_id)
-    aws.parts["revocation"] = IndexedRevocation(store, clock=aws.clock)
-    warm = aws.batch()
-    aws.process(aws.event(aws.pending()), batch=warm)
-    aws.clock.pass_time(minutes=2)
-    record = aws.event(aws.pending())
-
-    with stepped(iot=aws.iot, s3=s3) as calls:
-        aws.process(record, batch=warm)
-
-    assert [f"{client}.{operation}" for client, operation, _ in calls] == [
-        "s3.GetObject",
-        "iot.DescribeCertificate",
-        "iot.AttachPolicy",
-        "iot.UpdateCertificate",
-    ]

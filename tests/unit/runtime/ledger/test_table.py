@@ -13,7 +13,7 @@ from iot_jitr_runtime.ledger import Claim, Identity, LeaseLostError, Ledger, Row
 from iot_jitr_runtime.outcomes import DeferredError, Reason, StaleError, Verdict
 from tests.support.account import Account
 from tests.support.aws_clients import REGION
-from tests.support.faults import Fault, counted, injected
+from tests.support.faults import Fault, injected
 
 CERTIFICATE = CertificateId("c" * 64)
 IDENTITY = Identity(CaCertificateId("ca" * 32), SerialNumber("abc"), "sensor-1")
@@ -54,7 +54,7 @@ def test_a_claim_whose_answer_was_lost_succeeds_when_the_call_is_repeated(aws: A
         "dynamodb", region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test"
     )
     ledger = Ledger(retrying, aws.table)
-    with injected(retrying, "UpdateItem", Fault.SERVER_ERROR), counted(aws.dynamodb):
+    with injected(retrying, "UpdateItem", Fault.SERVER_ERROR):
         taken = ledger.claim(CERTIFICATE, sent_at=1, message_id="m", now=1, expires_at=2)
     assert taken.row.certificate_id == CERTIFICATE
 

@@ -1,12 +1,10 @@
 """Each event is published at least once after any fault at any call; a repetition has the same id."""
 
-from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from iot_jitr_runtime.deadline import Deadline
 from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.ledger.outbox import IN_FLIGHT, Outbox
 from tests.support.account import Account
@@ -25,7 +23,7 @@ def reconcile(aws: Account, bus: EventBus) -> Outbox:
     """A run of the reconciler, late enough that no event is in flight."""
     aws.clock.pass_time(seconds=IN_FLIGHT.total_seconds() + 1)
     outbox = bus.outbox(aws)
-    outbox.publish_owed(Deadline(aws.clock() + timedelta(minutes=5), aws.clock))
+    outbox.publish_owed(aws.clock.deadline(minutes=5))
     return outbox
 
 
@@ -125,7 +123,7 @@ def test_the_reconciler_does_not_publish_events_in_flight(aws: Account, bus: Eve
     with injected(bus.events, "PutEvents", Fault.TIMEOUT_BEFORE):
         aws.process(aws.event(aws.pending()))
 
-    published = bus.outbox(aws).publish_owed(Deadline(aws.clock() + timedelta(minutes=5), aws.clock))
+    published = bus.outbox(aws).publish_owed(aws.clock.deadline(minutes=5))
 
     assert (published, bus.received()) == (0, [])
 
@@ -150,7 +148,7 @@ def test_the_reconciler_stops_at_its_deadline_and_the_next_run_continues(aws: Ac
         aws.process(*map(aws.event, certificates))
     aws.clock.pass_time(minutes=10)
 
-    assert bus.outbox(aws).publish_owed(Deadline(aws.clock() + timedelta(seconds=1), aws.clock)) == 0
+    assert bus.outbox(aws).publish_owed(aws.clock.deadline(seconds=1)) == 0
     assert bus.received() == []
     reconcile(aws, bus)
     assert len(bus.received()) == 4

@@ -2,13 +2,11 @@
 
 import io
 import json
-from datetime import timedelta
 
 import pytest
 from botocore.exceptions import ClientError
 
 from iot_jitr_runtime import environment
-from iot_jitr_runtime.deadline import Deadline
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import Row
 from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
@@ -141,12 +139,8 @@ def test_a_wait_whose_event_is_cut_off_is_published_by_the_next_run(
     aws.outbox = bus.outbox(aws)
     newest(aws, passes(aws, listing))
     assert bus.received() == []
-    assert aws.outbox.publish_owed(deadline(aws)) == 1
+    assert aws.outbox.publish_owed(aws.clock.deadline(minutes=5)) == 1
     assert bus.outcomes() == ["waiting_too_long"]
-
-
-def deadline(aws: Account) -> Deadline:
-    return Deadline(aws.clock() + timedelta(minutes=5), aws.clock)
 
 
 def test_a_wait_that_cannot_be_recorded_is_recorded_by_the_next_run(

@@ -1,13 +1,11 @@
 """Events of the sweep: revocations, holds and their release, after the ledger has them."""
 
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 
-from iot_jitr_runtime.deadline import Deadline
 from iot_jitr_runtime.ledger.outbox import IN_FLIGHT
 from tests.support.account import account
 from tests.support.buckets import s3_client
@@ -87,8 +85,7 @@ def test_a_revocation_whose_event_is_cut_off_is_published_later(
         assert struck() == 1
     assert harness.status(device) == "REVOKED"
     harness.clock.pass_time(seconds=IN_FLIGHT.total_seconds() + 1)
-    deadline = Deadline(harness.clock() + timedelta(minutes=5), harness.clock)
-    bus.outbox(harness.aws).publish_owed(deadline)
+    bus.outbox(harness.aws).publish_owed(harness.clock.deadline(minutes=5))
 
     published = [(event["detail"]["outcome"], event["detail"]["id"]) for event in bus.received()]
     assert len(set(published)) == 1

@@ -3,8 +3,6 @@
 import pytest
 from botocore.stub import Stubber
 
-from iot_jitr_cli.pki.authority import DevelopmentCa
-from iot_jitr_runtime.activator.issuers import Issuers
 from iot_jitr_runtime.device_certificate import DeviceCertificate
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger import State
@@ -218,15 +216,3 @@ def test_a_missing_type_or_group_defers_until_it_exists(aws: Account, settings: 
     aws.clock.pass_time(minutes=20)
     aws.process(aws.redelivered(record))
     assert aws.status(certificate_id) == "ACTIVE"
-
-
-def test_the_same_name_under_another_ca_is_another_device(aws: Account) -> None:
-    other = DevelopmentCa.create("Other CA")
-    aws.parts["issuers"] = Issuers(aws.iot, [aws.ca_id, aws.register_ca(other)])
-    with_things(aws, ThingSettings())
-    first, second = pending(aws, "sensor-7"), pending(aws, "sensor-7", ca=other)
-    aws.connect(first)
-
-    assert aws.connect(second) is Reason.THING_TAKEN
-
-    assert holders(aws, "sensor-7") == {first}
