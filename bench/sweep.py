@@ -28,6 +28,8 @@ SECONDS_A_RUN = PASS_SHARE * (TIME_OUT - TIME_FOR_ONE.total_seconds())
 """Seconds of a run for a pass; the rest is for releases, and for the last certificate."""
 SCHEDULE = 60
 """Seconds between two invocations."""
+LIMIT = MassRevocationLimit(share=0.1, minimum=50)
+"""The default of `mass_revocation_limit_percent` and `mass_revocation_limit_minimum`."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Pass:
     @property
     def counting(self) -> bool:
         """Whether the devices are counted before the first one is revoked."""
-        return not MassRevocationLimit().allows(self.serials, self.fleet)
+        return not LIMIT.allows(self.serials, self.fleet)
 
     @property
     def seconds(self) -> float:

@@ -40,7 +40,7 @@ class GuardHarness(IndexBucket):
     def guard(self, on_unknown: OnUnknown, *cas: CaCertificateId) -> ConnectGuard:
         """A new execution environment."""
         revocation = IndexedRevocation(self.store, refresh=REFRESH, clock=self.clock)
-        return ConnectGuard(revocation, cas or [CA_ID], on_unknown, self.clock)
+        return ConnectGuard(revocation, cas or [CA_ID], on_unknown)
 
     def store_issuer(self) -> None:
         self.store.store_issuer(CA_ID, self.ca.certificate)

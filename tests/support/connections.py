@@ -20,6 +20,8 @@ class Connections:
     ) -> None:
         """Call `check` for each call as it takes effect; `client` is one of the data plane."""
         self.connected: set[str] = set()
+        self.refused: set[str] = set()
+        """Client ids whose sessions AWS IoT refuses to close."""
         self.calls: list[str] = []
         self.requests: list[Any] = []
         self.check = check
@@ -32,6 +34,8 @@ class Connections:
         self.requests.append(request)
         client_id = unquote(urlsplit(request.url).path.removeprefix(_PATH))
         self.calls.append(client_id)
+        if client_id in self.refused:
+            return aws_response(403, {"message": "it is refused"}, "ForbiddenException")
         self.check(client_id)
         if client_id in self.connected:
             self.connected.remove(client_id)

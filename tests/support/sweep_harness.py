@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeGuard
 
 from aws_lambda_powertools import Logger
@@ -20,7 +21,7 @@ from iot_jitr_runtime.activator.validate import Validation
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.deadline import Deadline
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
-from iot_jitr_runtime.ledger import Row
+from iot_jitr_runtime.ledger import Row, State
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
 from iot_jitr_runtime.ledger.tasks import Task, TaskResult
 from iot_jitr_runtime.policy.attachment import SharedPolicy
@@ -41,6 +42,7 @@ from tests.support.crls import CrlSpec, Entry
 from tests.support.indexes import publish_index
 
 SETTLE = timedelta(seconds=120)
+NO_LIMIT = MassRevocationLimit(share=1, minimum=1)
 Reasons = Mapping[CertificateId, x509.ReasonFlags | None]
 
 
@@ -118,6 +120,12 @@ class SweepHarness:
         self.activator = self.new_activator()
 
     @property
+    def clients(self) -> SimpleNamespace:
+        """The clients of the activator and the sweep, for `cut_off`."""
+        aws, connections = self.aws, self.connections.client
+        return SimpleNamespace(iot=aws.iot, dynamodb=aws.dynamodb, s3=self.s3, connections=connections)
+
+    @property
     def clock(self) -> Clock:
         return self.aws.clock
 
@@ -147,6 +155,21 @@ class SweepHarness:
         certificate_id = self.aws.pending(certificate)
         self.devices[certificate_id] = certificate
         return certificate_id
+
+    def register_elsewhere(self, count: int = 1, status: str = "ACTIVE") -> list[CertificateId]:
+        """Certificates to which another caller has given a status; the ledger has none of them."""
+        certificate_ids = [self.register(f"elsewhere-{number}") for number in range(count)]
+        for certificate_id in certificate_ids:
+            self.aws.iot.update_certificate(certificateId=certificate_id, newStatus=status)
+        return certificate_ids
+
+    def known_from_elsewhere(self, count: int = 1, status: str = "ACTIVE") -> list[CertificateId]:
+        """Certificates to which another caller has given a status; the ledger has them from their events."""
+        certificate_ids = self.register_elsewhere(count, status)
+        for certificate_id in certificate_ids:
+            self.activate(certificate_id)
+            assert self.row(certificate_id).state is State.KNOWN
+        return certificate_ids
 
     def activate(self, certificate_id: CertificateId) -> None:
         self.aws.process(self.aws.event(certificate_id), batch=self.activator)
@@ -178,7 +201,8 @@ class SweepHarness:
             "rate_limiter": self.aws.rate_limiter(),
             "report": self.seen,
             "settle": SETTLE,
-            "limit": MassRevocationLimit(share=1),
+            "limit": NO_LIMIT,
+            "dry_run": False,
             "clock": self.clock,
         }
         return Sweep(**(values | self.parts | parts))
@@ -229,14 +253,25 @@ class SweepHarness:
             f"the session of {client_id} was closed: {statuses}"
         )
 
+    def sweep_after_the_settle_time(self, **parts: Any) -> Recorder:
+        """Run the sweep once, when no activator has an older index and no row is invisible any more."""
+        self.clock.pass_time(seconds=SETTLE.total_seconds() + 5)
+        return self.sweep(**parts)
+
     def settle(self) -> None:
         """Sweep until the index in force is settled."""
         self.sweep()
-        self.clock.pass_time(seconds=SETTLE.total_seconds() + 5)
-        self.sweep()
+        self.sweep_after_the_settle_time()
         settled = self.state().settled
         assert settled is not None
         assert settled.version == self.store.current(self.ca).version
+
+    def connect(self, *devices: CertificateId) -> None:
+        """Open a session for each device, with its common name as client id."""
+        self.connections.connected |= self.client_ids(*devices)
+
+    def client_ids(self, *devices: CertificateId) -> set[str]:
+        return {self.devices[each].common_names[0] for each in devices}
 
     def status(self, certificate_id: CertificateId) -> str:
         return self.aws.status(certificate_id)

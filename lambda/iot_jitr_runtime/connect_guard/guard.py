@@ -6,9 +6,9 @@ a usable index, the configured `on_unknown` applies. A certificate of another CA
 AWS IoT decides about it as it does without a guard.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -58,7 +58,6 @@ class ConnectGuard:
     cas: Collection[CaCertificateId]
     """Our CAs that have a CRL."""
     on_unknown: OnUnknown
-    clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     _issuers: dict[CaCertificateId, Certificate] = field(default_factory=dict)
     _failures: dict[CaCertificateId, tuple[datetime, str]] = field(default_factory=dict)
     """The last request about a CA that returned nothing usable: its time and the reason."""
@@ -148,14 +147,14 @@ class ConnectGuard:
 
         After a failure of S3 itself all CAs are paused, so that a connect waits for one time-out only.
         """
-        self._failures.update(dict.fromkeys(cas, (self.clock(), why)))
+        self._failures.update(dict.fromkeys(cas, (self.revocation.clock(), why)))
 
     def _recent_failure(self, ca: CaCertificateId) -> str | None:
         """Return the reason why requests about the CA are paused; None if they are not."""
         if ca not in self._failures:
             return None
         at, why = self._failures[ca]
-        return why if timedelta(0) <= self.clock() - at < self.revocation.refresh else None
+        return why if timedelta(0) <= self.revocation.clock() - at < self.revocation.refresh else None
 
 
 def _worst(found: list[tuple[ConnectFinding, str]]) -> tuple[ConnectFinding, str]:

@@ -54,7 +54,6 @@ class Problem:
 class PublicationReport:
     """The result of a run."""
 
-    ca_certificate_id: CaCertificateId
     version: str | None
     """Version of the index that is in force after the run, None if there is none."""
     crls: list[CrlRecord] = field(default_factory=list)
@@ -103,7 +102,7 @@ def _attempt(
             store.publish(ca_id, path, version, instead_of=published, usable_until=usable_until)
             changed = True
     cache.save()
-    return PublicationReport(ca_id, version, crls, usable_until, problems, changed)
+    return PublicationReport(version, crls, usable_until, problems, changed)
 
 
 def _former(

@@ -7,21 +7,24 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from aws_lambda_powertools import Logger, Metrics, single_metric
-from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+from aws_lambda_powertools.metrics import MetricUnit
 
+from iot_jitr_runtime.ca_metrics import write_ca_metric
 from iot_jitr_runtime.deadline import Deadline
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.ledger.lease import Lease, LeaseLostError
 from iot_jitr_runtime.ledger.outbox import Outbox
 from iot_jitr_runtime.ledger.tasks import Task, TaskResult
-from iot_jitr_runtime.metric_names import Dimension, Metric
+from iot_jitr_runtime.metric_names import Metric
 from iot_jitr_runtime.reconciler.backfill import Backfilled
 from iot_jitr_runtime.reconciler.passes import Passes, PassKind
 from iot_jitr_runtime.reconciler.tasks import Action, run_tasks
 
 if TYPE_CHECKING:
+    from aws_lambda_powertools import Logger, Metrics
+    from aws_lambda_powertools.metrics import EphemeralMetrics
+
     from iot_jitr_runtime.activator.issuers import Issuers
 
 PERSISTENT = 3
@@ -45,8 +48,8 @@ class Run:
     passes: Passes
     actions: Mapping[Task, Action]
     """The action for each kind of task."""
-    logger: Logger
-    metrics: Metrics | EphemeralMetrics
+    logger: "Logger"
+    metrics: "Metrics | EphemeralMetrics"
 
     def do(self, lease: Lease, deadline: Deadline) -> None:
         """Run all steps until the deadline.
@@ -88,14 +91,7 @@ class Run:
     def _measure_expiry(self, ca: CaCertificateId, deadline: Deadline) -> list[str]:
         """Measure for how long a CA certificate is still valid."""
         left = self.issuers.certificate(ca).not_after - deadline.clock()
-        with single_metric(
-            name=Metric.CA_DAYS_TO_EXPIRY,
-            unit=MetricUnit.Count,
-            value=left / _DAY,
-            namespace=self.metrics.namespace,
-            default_dimensions={Dimension.SERVICE.value: str(self.metrics.service)},
-        ) as metric:
-            metric.add_dimension(name=Dimension.CA, value=ca)
+        write_ca_metric(self.metrics, ca, Metric.CA_DAYS_TO_EXPIRY, MetricUnit.Count, left / _DAY)
         return []
 
     def _pass(self, ca: CaCertificateId, kind: PassKind, lease: Lease, deadline: Deadline) -> list[str]:

@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
-from aws_lambda_powertools import Logger, Metrics, single_metric
+from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from iot_jitr_runtime import environment
@@ -24,13 +24,14 @@ from iot_jitr_runtime.activator.build import (
     build_validation,
 )
 from iot_jitr_runtime.aws_errors import CLIENT_CONFIG
+from iot_jitr_runtime.ca_metrics import write_ca_metric
 from iot_jitr_runtime.deadline import Deadline
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.iot_data import iot_data_client
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
 from iot_jitr_runtime.ledger.tasks import Task, TaskResult
-from iot_jitr_runtime.metric_names import Dimension, Metric
+from iot_jitr_runtime.metric_names import Metric
 from iot_jitr_runtime.rate_limiter import RateLimiter
 from iot_jitr_runtime.reconciler.tasks import run_tasks
 from iot_jitr_runtime.revocation.checker import IndexedRevocation
@@ -145,11 +146,4 @@ def _report(level: str, message: str, ca: CaCertificateId, **facts: object) -> N
     if message in _SWEPT:
         metrics.add_metric(Metric.SWEPT, MetricUnit.Count, 1)
     if message == LIMIT_TRIPPED:
-        with single_metric(
-            name=Metric.REVOCATION_LIMIT_TRIPPED,
-            unit=MetricUnit.Count,
-            value=1,
-            namespace=metrics.namespace,
-            default_dimensions={Dimension.SERVICE.value: str(metrics.service)},
-        ) as metric:
-            metric.add_dimension(name=Dimension.CA, value=ca)
+        write_ca_metric(metrics, ca, Metric.REVOCATION_LIMIT_TRIPPED, MetricUnit.Count, 1)

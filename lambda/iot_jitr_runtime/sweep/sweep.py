@@ -63,8 +63,8 @@ class Sweep:
     settle: timedelta
     """The settle time: for so long after the publication of an index, an activator may use an older one, and
     a new row may be missing in a query of the ledger."""
-    limit: MassRevocationLimit = field(default_factory=MassRevocationLimit)
-    dry_run: bool = False
+    limit: MassRevocationLimit
+    dry_run: bool
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
     def run(self, ca: CaCertificateId, *, stops_at: datetime) -> None:
@@ -94,7 +94,7 @@ class Sweep:
             if in_force := self._in_force(ca):
                 with TemporaryDirectory(prefix="jitr-sweep-") as folder:
                     indexes = Indexes(self.store, self.ledger, ca, in_force, Path(folder))
-                    _Run(self, lease, state, deadline, indexes).do()
+                    _Run(self, lease, state, deadline, deadline.share(PASS_SHARE), indexes).do()
         finally:
             lease.release()
             self.ledger.publish_events(stops_at)
@@ -113,6 +113,7 @@ class _Run:
     lease: Lease
     state: SweepState
     deadline: Deadline
+    pass_deadline: Deadline
     indexes: Indexes
 
     @property
@@ -120,7 +121,6 @@ class _Run:
         return self.indexes.ca
 
     def do(self) -> None:
-        self.pass_deadline = self.deadline.share(PASS_SHARE)
         try:
             self._continue_pass()
         except IndexMissingError:

@@ -14,9 +14,6 @@ from iot_jitr_runtime.revocation.model import RevocationReason
 from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore
 from iot_jitr_runtime.sweep.state import IndexRef, Pass, Phase
 
-DEFAULT_SHARE = 0.1
-DEFAULT_MINIMUM = 50
-
 LOOK_UPS_A_PAGE = 100
 """Serial numbers on one page; one BatchGetItem call usually reads their certificates."""
 ROWS_A_LOOK_UP = 50
@@ -27,9 +24,9 @@ ROWS_A_LOOK_UP = 50
 class MassRevocationLimit:
     """How many devices of a CA one CRL may revoke or suspend without an operator's confirmation."""
 
-    share: float = DEFAULT_SHARE
+    share: float
     """Share of the devices in service, more than 0 and at most 1. At 1 there is no limit."""
-    minimum: int = DEFAULT_MINIMUM
+    minimum: int
     """Number of devices; fewer than this are always allowed."""
 
     def allows(self, devices: int, fleet: int) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bench.sweep import ROW_BYTES, SECONDS_A_LOOK_UP, SECONDS_A_MEGABYTE, TIME_OUT, Pass, table
+from bench.sweep import LIMIT, ROW_BYTES, SECONDS_A_LOOK_UP, SECONDS_A_MEGABYTE, TIME_OUT, Pass, table
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
 from iot_jitr_runtime.rate_limiter import UTILISATION, NoSlotError
@@ -59,6 +59,8 @@ class Scale:
             rate_limiter=SimpleNamespace(wait_for_background_slot=self._wait),  # type: ignore[arg-type]
             report=lambda *_, **__: None,
             settle=SETTLE,
+            limit=LIMIT,
+            dry_run=False,
             clock=self.clock,
         )
 

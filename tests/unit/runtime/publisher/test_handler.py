@@ -15,7 +15,6 @@ from iot_jitr_runtime import environment
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.publisher.http import HttpSource
 from iot_jitr_runtime.publisher.settings import CaSettings, read_settings
-from iot_jitr_runtime.publisher.triggers import LEAD, UnknownTriggerError, concerned
 from iot_jitr_runtime.revocation.store import IndexStore, issuer_key, key
 from tests.support.buckets import new_bucket, s3_client
 from tests.support.clock import Clock
@@ -58,25 +57,26 @@ class Harness:
             ),
         }
         self.log = io.StringIO()
-        module = started(monkeypatch, "publisher", self.variables, self.log, REGION)
-        self.failed = module.PublicationFailedError
-        self.client = module._build()[1].s3
+        self.module = started(monkeypatch, "publisher", self.variables, self.log, REGION)
+        self.client = self.module._build()[1].s3
         """The handler's own."""
-        self.handle = module.handle
 
     @property
     def settings(self) -> dict[CaCertificateId, CaSettings]:
         return read_settings(self.variables, self.s3)
 
     def concerned(self, event: dict[str, Any], now: datetime | None = None) -> list[CaCertificateId]:
-        return concerned(event, read_settings(self.variables, self.s3), self.store, now or Clock()())
+        found: list[CaCertificateId] = self.module.concerned(
+            event, self.settings, self.store, now or Clock()()
+        )
+        return found
 
     def upload(self, name: str, ca: DevelopmentCa, **values: Any) -> None:
         content = make_crl(ca, CrlSpec([Entry(1), Entry(2)], **values))
         self.s3.put_object(Bucket=self.bucket, Key=f"crl/{name}/ca.crl", Body=content)
 
     def invoke(self, event: dict[str, Any]) -> list[dict[str, Any]]:
-        self.handle(event, context("publisher"))
+        self.module.handle(event, context("publisher"))
         return [json.loads(line) for line in self.log.getvalue().splitlines()]
 
 
@@ -138,11 +138,12 @@ def test_a_failed_put_of_a_ca_certificate_fails_only_its_ca(harness: Harness, fa
     harness.upload("Workshop", WORKSHOP)
 
     # The first put of the run is that of the first CA's certificate.
-    with injected(harness.client, "PutObject", fault), pytest.raises(harness.failed, match=harness.factory):
-        harness.handle({"trigger": "schedule"}, context("publisher"))
+    failed = pytest.raises(harness.module.PublicationFailedError, match=harness.factory)
+    with injected(harness.client, "PutObject", fault), failed:
+        harness.invoke({"trigger": "schedule"})
     assert harness.store.current(harness.workshop)
     assert json.loads(harness.log.getvalue().splitlines()[0])["ca_certificate_id"] == harness.factory
-    harness.handle({"trigger": "schedule"}, context("publisher"))
+    harness.invoke({"trigger": "schedule"})
 
     assert harness.store.issuer(harness.factory) == FACTORY.certificate
     assert harness.store.current(harness.factory)
@@ -171,14 +172,14 @@ def test_the_watch_triggers_cas_with_a_missing_or_nearly_stale_index(harness: Ha
     harness.invoke({"trigger": "schedule"})
 
     assert harness.concerned(watch, now) == []
-    assert harness.concerned(watch, soon - LEAD - timedelta(seconds=1)) == []
-    assert harness.concerned(watch, soon - LEAD) == [harness.factory]
+    assert harness.concerned(watch, soon - harness.module.LEAD - timedelta(seconds=1)) == []
+    assert harness.concerned(watch, soon - harness.module.LEAD) == [harness.factory]
     assert harness.concerned(watch, soon + timedelta(hours=2)) == [harness.factory]
 
 
 @pytest.mark.parametrize("event", [{}, {"trigger": "whatever"}, {"source": "aws.ec2"}])
 def test_any_other_event_is_an_error(harness: Harness, event: dict[str, Any]) -> None:
-    with pytest.raises(UnknownTriggerError):
+    with pytest.raises(harness.module.UnknownTriggerError):
         harness.concerned(event)
 
 

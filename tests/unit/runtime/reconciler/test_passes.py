@@ -264,21 +264,6 @@ def test_a_page_that_could_not_be_backfilled_in_time_is_read_again(aws: Account,
     assert (statistics.ended, statistics.backfilled) == (True, {Backfilled.KNOWN: 1})
 
 
-def test_an_unchecked_certificate_is_checked_again_by_the_next_pass(aws: Account, listing: FakeList) -> None:
-    newest(aws, passes(aws, listing))
-    aws.clock.pass_time(hours=1)
-    certificate_id = register(aws, listing, status="ACTIVE", minutes=30)
-    for _ in range(5):
-        stale = newest(aws, passes(aws, listing, revocation=Stale()))
-        assert stale.backfilled == {Backfilled.UNCHECKED: 1}
-        aws.clock.pass_time(hours=1)
-
-    statistics = newest(aws, passes(aws, listing))
-
-    assert statistics.backfilled == {Backfilled.KNOWN: 1}
-    assert aws.ledger.row(certificate_id) is not None
-
-
 def test_a_device_registered_while_a_page_is_read_is_not_missed(aws: Account, listing: FakeList) -> None:
     register_all(aws, listing, range(20, 30), "minutes")
     of = passes(aws, listing)

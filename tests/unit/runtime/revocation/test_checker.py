@@ -119,19 +119,6 @@ def test_a_ca_configured_without_a_crl_needs_no_request(harness: Harness) -> Non
     assert calls == []
 
 
-def test_at_most_one_request_per_minute_is_sent_to_s3(harness: Harness) -> None:
-    harness.publish()
-    with counted(harness.s3) as calls:
-        for _ in range(5):
-            harness.check()
-        harness.clock.pass_time(seconds=59)
-        harness.check()
-        assert calls == ["GetObject"]
-        harness.clock.pass_time(seconds=1)
-        harness.check()
-    assert calls == ["GetObject", "GetObject"]
-
-
 def test_an_unchanged_index_is_kept_without_being_read_again(harness: Harness) -> None:
     published = harness.publish()
     with counted(harness.s3) as calls:

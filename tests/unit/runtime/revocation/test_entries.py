@@ -12,15 +12,7 @@ from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_runtime.revocation.crl import Crl
 from iot_jitr_runtime.revocation.entries import entries
 from iot_jitr_runtime.revocation.model import RejectionReason, RevocationReason, UnusableCrlError, serial_key
-from tests.support.crls import (
-    HOLD,
-    NOW,
-    CrlSpec,
-    Entry,
-    Extension,
-    make_crl,
-    raw_crl,
-)
+from tests.support.crls import HOLD, NOW, CrlSpec, Entry, Extension, make_crl, raw_crl
 from tests.support.pkix_der import BIT_STRING_NAME, directory, entry, extension, sequence, utc_time
 
 CA = DevelopmentCa.create()

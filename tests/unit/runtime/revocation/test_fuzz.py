@@ -11,16 +11,7 @@ from iot_jitr_runtime.revocation.crl import Crl
 from iot_jitr_runtime.revocation.entries import entries as read_entries
 from iot_jitr_runtime.revocation.model import UnusableCrlError
 from iot_jitr_runtime.revocation.verification import check_time, verify
-from tests.support.crls import (
-    HOLD,
-    KEY_COMPROMISE,
-    NOW,
-    CrlSpec,
-    Entry,
-    idp,
-    make_crl,
-    raw_crl,
-)
+from tests.support.crls import HOLD, KEY_COMPROMISE, NOW, CrlSpec, Entry, idp, make_crl, raw_crl
 from tests.support.pkix_der import entry, extension, tlv, utc_time
 
 CA = DevelopmentCa.create()

@@ -50,6 +50,14 @@ def index(path: Path) -> Iterator[Index]:
     opened.close()
 
 
+def changed(index: Index, statement: str) -> Index:
+    """Change the file of an index, and open it again."""
+    index.close()
+    with sqlite3.connect(index.path) as database:
+        database.execute(statement)
+    return Index.open(index.path)
+
+
 @pytest.mark.parametrize(
     ("serial", "status", "reason"),
     [
@@ -181,12 +189,9 @@ def test_newly_revoked_can_continue_after_a_serial_number(index: Index) -> None:
 
 def test_negative_serials_are_returned_as_they_are(index: Index) -> None:
     """RFC 5280 section 4.1.2.2 forbids them, and requires that readers handle them."""
-    index.close()
-    with sqlite3.connect(index.path) as database:
-        database.execute("UPDATE revoked SET serial = ? WHERE serial = ?", [b"\xff\x80", b"\x10"])
-    changed = Index.open(index.path)
+    negative = changed(index, "UPDATE revoked SET serial = x'ff80' WHERE serial = x'10'")
 
-    assert -128 in {entry.serial for entry in changed.newly_revoked(None)}
+    assert -128 in {entry.serial for entry in negative.newly_revoked(None)}
 
 
 def test_one_index_is_compared_with_several(index: Index, tmp_path: Path) -> None:
@@ -255,53 +260,33 @@ def test_a_missing_file_is_no_index(tmp_path: Path) -> None:
         Index.open(tmp_path / "missing")
 
 
-@pytest.mark.parametrize(
-    ("mark", "named"), [("application_id", "application_id is 7"), ("user_version", "user_version is 7")]
-)
-def test_the_error_names_the_wrong_sqlite_mark(index: Index, mark: str, named: str) -> None:
-    with sqlite3.connect(index.path) as database:
-        database.execute(f"PRAGMA {mark} = 7")
-
-    with pytest.raises(DamagedIndexError, match=f"is not a revocation index: its {named}, not "):
-        Index.open(index.path)
+@pytest.mark.parametrize("mark", ["application_id", "user_version"])
+def test_the_error_names_the_wrong_sqlite_mark(index: Index, mark: str) -> None:
+    with pytest.raises(DamagedIndexError, match=f"is not a revocation index: its {mark} is 7, not "):
+        changed(index, f"PRAGMA {mark} = 7")
 
 
-def test_an_index_without_its_about_row_is_damaged(index: Index) -> None:
-    with sqlite3.connect(index.path) as database:
-        database.execute("DELETE FROM about")
+READS: list[Callable[[Index], Any]] = [
+    lambda index: index.reason(0x10),
+    lambda index: index.status(device(0x10), NOW),
+    lambda index: list(index.newly_revoked(None)),
+]
 
-    with pytest.raises(DamagedIndexError):
-        Index.open(index.path)
 
-
-@pytest.mark.parametrize(
-    "read",
-    [
-        lambda index: index.reason(1),
-        lambda index: index.status(device(1), NOW),
-        lambda index: list(index.newly_revoked(None)),
-        lambda index: list(index.newly_revoked(index)),
-    ],
-)
-def test_an_index_without_a_table_is_damaged(index: Index, read: Any) -> None:
-    index.close()
-    with sqlite3.connect(index.path) as database:
-        database.execute("DROP TABLE revoked")
+@pytest.mark.parametrize("read", [*READS, lambda index: list(index.newly_revoked(index))])
+def test_an_index_without_a_table_is_damaged(index: Index, read: Callable[[Index], Any]) -> None:
+    damaged = changed(index, "DROP TABLE revoked")
 
     with pytest.raises(DamagedIndexError, match=r"^index\.sqlite is damaged: no such table"):
-        read(Index.open(index.path))
+        read(damaged)
 
 
-def test_an_index_with_an_unknown_reason_is_damaged(index: Index) -> None:
-    index.close()
-    with sqlite3.connect(index.path) as database:
-        database.execute("UPDATE revoked SET reason = 7")
+@pytest.mark.parametrize("read", READS)
+def test_an_index_with_an_unknown_reason_is_damaged(index: Index, read: Callable[[Index], Any]) -> None:
+    damaged = changed(index, "UPDATE revoked SET reason = 7")
 
-    damaged = Index.open(index.path)
     with pytest.raises(DamagedIndexError):
-        damaged.reason(0x10)
-    with pytest.raises(DamagedIndexError):
-        list(damaged.newly_revoked(None))
+        read(damaged)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
@@ -313,9 +298,9 @@ def test_a_file_with_changed_bytes_raises_only_damaged_index_error(index: Index,
     copy = index.path.with_name("changed")
     copy.write_bytes(content)
     try:
-        changed = Index.open(copy)
-        changed.status(device(0x10), NOW)
-        list(changed.newly_revoked(index))
+        opened = Index.open(copy)
+        opened.status(device(0x10), NOW)
+        list(opened.newly_revoked(index))
     except DamagedIndexError:
         return
-    changed.close()
+    opened.close()

@@ -4,6 +4,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from hashlib import sha256
 
 import pytest
 from cryptography import x509
@@ -17,18 +18,8 @@ from iot_jitr_runtime.revocation.model import RejectionReason, UnusableCrlError
 from iot_jitr_runtime.revocation.scope import Scope
 from iot_jitr_runtime.revocation.verification import check_time, verify
 from tests.support.crl_cases import CA, SOUND, UNSOUND
-from tests.support.crls import (
-    NO_END,
-    NOW,
-    CrlSpec,
-    Entry,
-    idp,
-    make_crl,
-    raw_crl,
-)
-from tests.support.pkix_der import (
-    tlv,
-)
+from tests.support.crls import NO_END, NOW, CrlSpec, Entry, idp, make_crl, raw_crl
+from tests.support.pkix_der import tlv
 
 
 @cache
@@ -56,13 +47,7 @@ def test_pem_and_der_have_the_same_digest() -> None:
     data = make_crl(CA)
     pem = x509.load_der_x509_crl(data).public_bytes(Encoding.PEM)
 
-    assert Crl.load(pem).digest == Crl.load(data).digest == hash_of(data)
-
-
-def hash_of(data: bytes) -> str:
-    digest = hashes.Hash(hashes.SHA256())
-    digest.update(data)
-    return digest.finalize().hex()
+    assert Crl.load(pem).digest == Crl.load(data).digest == sha256(data).hexdigest()
 
 
 @pytest.mark.parametrize("entries", [0, 1, 3, 400, 3000])

@@ -3,10 +3,12 @@
 import io
 import json
 import warnings
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, ReadTimeoutError
+from botocore.exceptions import ReadTimeoutError
 
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.revocation.store import key
@@ -61,6 +63,14 @@ class Invocation:
         return [json.loads(line) for line in self.log.getvalue().splitlines()]
 
 
+Invoke = Callable[..., Invocation]
+
+
+@pytest.fixture
+def invocation(harness: SweepHarness, monkeypatch: pytest.MonkeyPatch) -> Invoke:
+    return partial(Invocation, harness, monkeypatch)
+
+
 def metrics(captured: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for line in captured.splitlines():
@@ -72,12 +82,12 @@ def metrics(captured: str) -> dict[str, Any]:
 
 
 def test_each_certificate_is_one_line_and_counted(
-    harness: SweepHarness, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    harness: SweepHarness, invocation: Invoke, capsys: pytest.CaptureFixture[str]
 ) -> None:
     revoked, held = harness.activate_devices(2)
     harness.publish({revoked: KEY_COMPROMISE, held: HOLD})
 
-    lines = Invocation(harness, monkeypatch)()
+    lines = invocation()()
 
     by_certificate = {line["certificate_id"]: line for line in lines}
     assert by_certificate[revoked]["message"] == "revoked"
@@ -88,11 +98,11 @@ def test_each_certificate_is_one_line_and_counted(
 
 
 def test_a_run_without_changes_logs_nothing(
-    harness: SweepHarness, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    harness: SweepHarness, invocation: Invoke, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """It runs every minute."""
     harness.activate_devices()
-    called = Invocation(harness, monkeypatch)
+    called = invocation()
     capfd.readouterr()
 
     with warnings.catch_warnings(action="error"):
@@ -102,27 +112,27 @@ def test_a_run_without_changes_logs_nothing(
 
 
 def test_a_release_is_one_line_and_counted(
-    harness: SweepHarness, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    harness: SweepHarness, invocation: Invoke, capsys: pytest.CaptureFixture[str]
 ) -> None:
     [device] = harness.activate_devices()
     harness.publish({device: HOLD})
     harness.sweep()
     harness.publish()
 
-    [line] = Invocation(harness, monkeypatch)()
+    [line] = invocation()()
 
     assert (line["message"], line["certificate_id"]) == ("released", device)
     assert metrics(capsys.readouterr().out)["Swept"] == [1]
 
 
 def test_a_release_that_fails_is_a_warning_with_its_reason(
-    harness: SweepHarness, monkeypatch: pytest.MonkeyPatch
+    harness: SweepHarness, invocation: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     [device] = harness.activate_devices()
     harness.publish({device: HOLD})
     harness.sweep()
     harness.publish()
-    called = Invocation(harness, monkeypatch)
+    called = invocation()
     monkeypatch.setenv(
         environment.DEVICE_POLICY,
         json.dumps({"kind": "shared", "name": "no such policy", "needs_common_name": True}),
@@ -134,12 +144,12 @@ def test_a_release_that_fails_is_a_warning_with_its_reason(
 
 
 def test_a_tripped_limit_is_an_error_that_says_what_to_do_and_a_metric(
-    harness: SweepHarness, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    harness: SweepHarness, invocation: Invoke, capsys: pytest.CaptureFixture[str]
 ) -> None:
     devices = harness.activate_devices(2)
     harness.publish(dict.fromkeys(devices))
 
-    [line] = Invocation(harness, monkeypatch, share=0.1)()
+    [line] = invocation(share=0.1)()
 
     assert (line["level"], line["message"]) == ("ERROR", LIMIT_TRIPPED)
     assert (line["devices"], line["fleet"]) == (2, 2)
@@ -148,36 +158,36 @@ def test_a_tripped_limit_is_an_error_that_says_what_to_do_and_a_metric(
 
 
 def test_a_dry_run_is_a_warning_that_names_the_certificates(
-    harness: SweepHarness, monkeypatch: pytest.MonkeyPatch
+    harness: SweepHarness, invocation: Invoke
 ) -> None:
     [device] = harness.activate_devices()
     harness.publish({device: KEY_COMPROMISE})
 
-    [line] = Invocation(harness, monkeypatch, dry_run=True)()
+    [line] = invocation(dry_run=True)()
 
-    assert (line["message"], line["devices"]) == (DRY_RUN, 1)
+    assert (line["level"], line["message"], line["devices"]) == ("WARNING", DRY_RUN, 1)
     assert line["certificates"] == {device: "keyCompromise"}
     assert harness.status(device) == "ACTIVE"
 
 
 def test_a_certificate_that_cannot_be_changed_now_is_a_warning(
-    harness: SweepHarness, monkeypatch: pytest.MonkeyPatch
+    harness: SweepHarness, invocation: Invoke
 ) -> None:
     [device] = harness.activate_devices()
     harness.publish({device: None})
     now = harness.clock.milliseconds
     harness.ledger.acquire(device, now=now, expires_at=now + 3_600_000)
 
-    [line] = Invocation(harness, monkeypatch)()
+    [line] = invocation()()
 
-    assert (line["message"], line["reason"]) == (DEFERRED, "claimed_elsewhere")
+    assert (line["level"], line["message"], line["reason"]) == ("WARNING", DEFERRED, "claimed_elsewhere")
 
 
 def test_a_run_that_fails_is_logged_and_fails_the_invocation(
-    harness: SweepHarness, monkeypatch: pytest.MonkeyPatch
+    harness: SweepHarness, invocation: Invoke
 ) -> None:
     harness.s3.put_object(Bucket=harness.store.bucket, Key=key(harness.ca), Body=b"damaged")
-    called = Invocation(harness, monkeypatch)
+    called = invocation()
 
     with pytest.raises(called.module.SweepFailedError, match=harness.ca):
         called()
@@ -185,22 +195,20 @@ def test_a_run_that_fails_is_logged_and_fails_the_invocation(
 
 
 def test_a_lease_on_a_thing_lasts_as_long_as_the_claim_on_its_certificate(
-    harness: SweepHarness, monkeypatch: pytest.MonkeyPatch
+    invocation: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The activator's claims are made for its time-out; the sweep works on after that."""
     settings = {"thing": {}, "lease_seconds": 35}
     monkeypatch.setenv(environment.THINGS, json.dumps(settings))
 
-    _, sweep = Invocation(harness, monkeypatch).module._sweep()
+    _, sweep = invocation().module._sweep()
 
     assert isinstance(sweep.enforcement.things, Things)
     assert sweep.enforcement.things.lease_lasts >= CLAIM_LASTS
 
 
-def test_the_environment_says_which_cas_are_swept_and_how(
-    harness: SweepHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    called = Invocation(harness, monkeypatch, share=0.2, minimum=7, settle_seconds=95, dry_run=True)
+def test_the_environment_says_which_cas_are_swept_and_how(harness: SweepHarness, invocation: Invoke) -> None:
+    called = invocation(share=0.2, minimum=7, settle_seconds=95, dry_run=True)
 
     cas, sweep = called.module._sweep()
 
@@ -212,13 +220,13 @@ def test_the_environment_says_which_cas_are_swept_and_how(
 
 
 def test_a_closed_session_is_in_the_line_of_its_certificate_and_counted(
-    harness: SweepHarness, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    harness: SweepHarness, invocation: Invoke, capsys: pytest.CaptureFixture[str]
 ) -> None:
     closed, away = harness.activate_devices(2)
-    harness.connections.connected.add("device-0")
+    harness.connect(closed)
     harness.publish({closed: KEY_COMPROMISE, away: HOLD})
 
-    lines = Invocation(harness, monkeypatch, client_id="{{common_name}}")()
+    lines = invocation(client_id="{{common_name}}")()
 
     sessions = {line["certificate_id"]: line["session"] for line in lines}
     assert sessions == {closed: SessionResult.CLOSED, away: SessionResult.NONE}
@@ -226,13 +234,13 @@ def test_a_closed_session_is_in_the_line_of_its_certificate_and_counted(
 
 
 def test_a_session_that_cannot_be_closed_is_counted_and_the_run_continues(
-    harness: SweepHarness, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    harness: SweepHarness, invocation: Invoke, capsys: pytest.CaptureFixture[str]
 ) -> None:
     [device] = harness.activate_devices()
     harness.publish({device: KEY_COMPROMISE})
 
     with injected(harness.connections.client, "DeleteConnection", Fault.ACCESS_DENIED):
-        [line] = Invocation(harness, monkeypatch, client_id="{{common_name}}")()
+        [line] = invocation(client_id="{{common_name}}")()
 
     assert (line["message"], line["session"]) == ("revoked", SessionResult.NOT_CLOSED)
     assert "AccessDenied" in line["session_error"]
@@ -240,23 +248,18 @@ def test_a_session_that_cannot_be_closed_is_counted_and_the_run_continues(
 
 
 def test_a_due_repetition_is_made_and_a_failed_one_is_an_error(
-    harness: SweepHarness, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    harness: SweepHarness, invocation: Invoke, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sound, broken = harness.activate_devices(2)
     harness.publish(dict.fromkeys((sound, broken), KEY_COMPROMISE))
     harness.sweep()
     for each in (sound, broken):
         harness.ledger.tasks.schedule_session_close(each, at=0)
-    harness.connections.connected.add("device-0")
-    called = Invocation(harness, monkeypatch, client_id="{{common_name}}")
+    harness.connect(sound)
+    harness.connections.refused = harness.client_ids(broken)
+    called = invocation(client_id="{{common_name}}")
     capsys.readouterr()
 
-    def refuse(request: Any, **_: Any) -> None:
-        if "device-1" in request.url:
-            raise ClientError({"Error": {"Code": "ForbiddenException"}}, "DeleteConnection")
-
-    event = "before-send.iot-data-plane.DeleteConnection"
-    harness.connections.client.meta.events.register_first(event, refuse)
     lines = {line["certificate_id"]: line for line in called()}
 
     assert (lines[sound]["message"], lines[sound]["session"]) == ("session_repeated", "closed")
@@ -265,10 +268,8 @@ def test_a_due_repetition_is_made_and_a_failed_one_is_an_error(
     assert (found["SessionsClosed"], found["SessionsNotClosed"]) == ([1], [1])
 
 
-def test_tasks_that_cannot_be_read_fail_the_invocation(
-    harness: SweepHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    called = Invocation(harness, monkeypatch, client_id="{{common_name}}")
+def test_tasks_that_cannot_be_read_fail_the_invocation(invocation: Invoke) -> None:
+    called = invocation(client_id="{{common_name}}")
     called.module._sweep()[1].ledger.items.client.meta.events.register_first(
         "before-send.dynamodb.Query", lambda **_: (_ for _ in ()).throw(ReadTimeoutError(endpoint_url="x"))
     )

@@ -17,78 +17,60 @@ from iot_jitr_runtime.revocation.store import key
 from iot_jitr_runtime.sweep.enforce import RevocationResult
 from iot_jitr_runtime.sweep.targets import MassRevocationLimit
 from tests.support.crls import HOLD, KEY_COMPROMISE
-from tests.support.faults import DECISIVE_FAULTS, Crash, Fault, counted, injected
-from tests.support.sweep_harness import SETTLE, SweepHarness
-
-OPERATIONS = [
-    ("iot", "DescribeCertificate"),
-    ("iot", "DescribeCACertificate"),
-    ("iot", "AttachPolicy"),
-    ("iot", "UpdateCertificate"),
-    ("dynamodb", "UpdateItem"),
-    ("dynamodb", "TransactWriteItems"),
-    ("dynamodb", "DescribeTable"),
-    ("dynamodb", "Query"),
-    ("dynamodb", "BatchGetItem"),
-    ("s3", "GetObject"),
-    ("s3", "HeadObject"),
-]
-"""Every call that a run makes."""
-FAULTS = [
-    Fault.THROTTLE,
-    Fault.SERVER_ERROR,
-    Fault.TIMEOUT_BEFORE,
-    Fault.TIMEOUT_AFTER,
-    # A crash before a call is one after the call before.
-    Fault.CRASH_AFTER,
-]
-LATER_CALLS = [
-    *(("dynamodb", "UpdateItem", at_call) for at_call in (2, 4, 6, 8, 10)),
-    ("dynamodb", "TransactWriteItems", 2),
-    ("dynamodb", "TransactWriteItems", 3),
-    ("iot", "UpdateCertificate", 2),
-    ("iot", "UpdateCertificate", 3),
-]
-
-
-@pytest.mark.parametrize(
-    ("service", "operation", "fault", "at_call"),
-    [
-        *(
-            # The others leave the same states. That a throttled call costs its certificate only is guarded by
-            # test_one_certificate_that_fails_does_not_stop_the_others.
-            pytest.param(
-                *(service, operation, fault, 1),
-                marks=() if fault in DECISIVE_FAULTS else pytest.mark.exhaustive,
-            )
-            for service, operation in OPERATIONS
-            for fault in FAULTS
-        ),
-        *((service, operation, Fault.CRASH_AFTER, at_call) for service, operation, at_call in LATER_CALLS),
-    ],
+from tests.support.faults import (
+    EVERY_FAULT,
+    Crash,
+    Fault,
+    Step,
+    before_next,
+    counted,
+    cut_off,
+    injected,
+    step_name,
 )
+from tests.support.sweep_harness import NO_LIMIT, SETTLE, SweepHarness
+
+STEPS: list[Step] = [
+    ("iot", "DescribeCertificate", 1),
+    ("iot", "DescribeCACertificate", 1),
+    ("iot", "AttachPolicy", 1),
+    *(("iot", "UpdateCertificate", at_call) for at_call in range(1, 4)),
+    *(("dynamodb", "UpdateItem", at_call) for at_call in range(1, 19)),
+    *(("dynamodb", "TransactWriteItems", at_call) for at_call in range(1, 4)),
+    ("dynamodb", "DescribeTable", 1),
+    ("dynamodb", "Query", 1),
+    ("dynamodb", "BatchGetItem", 1),
+    ("s3", "GetObject", 1),
+    ("s3", "HeadObject", 1),
+    ("connections", "DeleteConnection", 1),
+    ("connections", "DeleteConnection", 2),
+]
+"""Every operation of a run, and every write."""
+
+
+@pytest.mark.parametrize("fault", EVERY_FAULT)
+@pytest.mark.parametrize("step", STEPS, ids=step_name)
 def test_the_next_run_completes_a_run_cut_off_at_any_call(
-    harness: SweepHarness, service: str, operation: str, fault: Fault, at_call: int
+    harness: SweepHarness, step: Step, fault: Fault
 ) -> None:
-    revoked, held, lifted = harness.activate_devices(3)
+    """The harness checks at each closing of a session that its certificate is not ACTIVE."""
+    revoked, held, lifted = devices = harness.activate_devices(3)
     harness.publish({lifted: HOLD})
     harness.sweep()
+    harness.connect(*devices)
     harness.publish({revoked: KEY_COMPROMISE, held: HOLD})
-    client = harness.s3 if service == "s3" else getattr(harness.aws, service)
-    with (
-        injected(client, operation, fault, at_call=at_call) as struck,
-        suppress(Crash, ClientError, BotoCoreError),
-    ):
+    with cut_off(harness.clients, step, fault), suppress(ClientError, BotoCoreError):
         harness.sweep()
-    assert struck()
 
     for _ in range(2):
         # The lease and the claims of a worker that has crashed expire.
         harness.clock.pass_time(minutes=6)
         harness.sweep()
+    harness.repeat_closings()
 
-    assert [harness.status(each) for each in (revoked, held, lifted)] == ["REVOKED", "INACTIVE", "ACTIVE"]
-    assert harness.row(held).state is State.SUSPENDED
+    assert [harness.status(each) for each in devices] == ["REVOKED", "INACTIVE", "ACTIVE"]
+    assert (harness.row(held).state, harness.row(lifted).state) == (State.SUSPENDED, State.ACTIVATED)
+    assert harness.connections.connected == harness.client_ids(lifted)
     assert harness.ledger.fleet.size(harness.ca) == 1
     harness.publish({revoked: KEY_COMPROMISE})
     harness.sweep()
@@ -101,31 +83,27 @@ def test_only_one_of_two_concurrent_runs_changes_anything(harness: SweepHarness)
     harness.publish(dict.fromkeys(devices))
     second = []
 
-    def run_beside(**_: Any) -> None:
-        harness.aws.iot.meta.events.unregister("before-call.iot.UpdateCertificate", run_beside)
+    def run_beside() -> None:
         with counted(harness.aws.iot) as calls:
             harness.make_sweep().run(harness.ca, stops_at=harness.clock() + timedelta(seconds=300))
         second.append(calls)
 
-    harness.aws.iot.meta.events.register_first("before-call.iot.UpdateCertificate", run_beside)
+    before_next(harness.aws.iot, "UpdateCertificate", run_beside)
     harness.sweep()
 
     assert second == [[]]
     assert {harness.status(device) for device in devices} == {"REVOKED"}
 
 
-def test_a_delayed_run_does_not_revoke_by_a_replaced_index(
-    harness: SweepHarness,
-) -> None:
+def test_a_delayed_run_does_not_revoke_by_a_replaced_index(harness: SweepHarness) -> None:
     [device] = harness.activate_devices()
     harness.publish({device: KEY_COMPROMISE})
 
-    def unlist_and_sweep(**_: Any) -> None:
-        harness.aws.dynamodb.meta.events.unregister("before-call.dynamodb.UpdateItem", unlist_and_sweep)
+    def unlist_and_sweep() -> None:
         harness.publish()
         harness.sweep()
 
-    harness.aws.dynamodb.meta.events.register_first("before-call.dynamodb.UpdateItem", unlist_and_sweep)
+    before_next(harness.aws.dynamodb, "UpdateItem", unlist_and_sweep)
     harness.sweep()
 
     assert harness.status(device) == "ACTIVE"
@@ -177,10 +155,9 @@ def test_releases_stop_at_the_deadline_and_continue_in_the_next_run(harness: Swe
     harness.publish(dict.fromkeys(devices, HOLD))
     harness.sweep()
     harness.publish()
-    harness.clock.pass_time(seconds=SETTLE.total_seconds() + 5)
 
     with slow(harness, "UpdateCertificate"):
-        harness.sweep(seconds=50)
+        harness.sweep_after_the_settle_time(seconds=50)
     assert sorted(harness.status(device) for device in devices) == ["ACTIVE", "ACTIVE", "INACTIVE"]
 
     harness.settle()
@@ -305,9 +282,7 @@ def test_a_damaged_settled_index_counts_as_none(harness: SweepHarness) -> None:
     assert harness.status(device) == "REVOKED"
 
 
-def test_the_sweep_continues_after_its_index_was_deleted_during_a_pass(
-    harness: SweepHarness,
-) -> None:
+def test_the_sweep_continues_after_its_index_was_deleted_during_a_pass(harness: SweepHarness) -> None:
     devices = harness.activate_devices(2)
     gone = harness.publish({devices[0]: None})
     with injected(harness.aws.iot, "UpdateCertificate", Fault.CRASH_BEFORE), suppress(Crash):
@@ -321,9 +296,7 @@ def test_the_sweep_continues_after_its_index_was_deleted_during_a_pass(
     assert [harness.status(device) for device in devices] == ["ACTIVE", "REVOKED"]
 
 
-def test_an_entry_removed_during_a_pass_and_listed_again_is_revoked(
-    harness: SweepHarness,
-) -> None:
+def test_an_entry_removed_during_a_pass_and_listed_again_is_revoked(harness: SweepHarness) -> None:
     first, second = harness.activate_devices(2)
     harness.publish({first: None, second: None})
     harness.clock.pass_time(seconds=SETTLE.total_seconds() + 5)
@@ -340,14 +313,14 @@ def test_an_entry_removed_during_a_pass_and_listed_again_is_revoked(
     assert harness.status(second) == "REVOKED"
 
 
-@pytest.mark.parametrize("cut_off", ["count", "revoke"])
+@pytest.mark.parametrize("interrupted", ["count", "revoke"])
 def test_a_pass_continues_at_its_cursor(
-    harness: SweepHarness, monkeypatch: pytest.MonkeyPatch, cut_off: str
+    harness: SweepHarness, monkeypatch: pytest.MonkeyPatch, interrupted: str
 ) -> None:
     monkeypatch.setattr("iot_jitr_runtime.sweep.targets.LOOK_UPS_A_PAGE", 1)
     devices = harness.activate_devices(4)
     harness.publish(dict.fromkeys(devices[:3]))
-    limit = MassRevocationLimit(share=0.75, minimum=1) if cut_off == "count" else MassRevocationLimit(share=1)
+    limit = MassRevocationLimit(share=0.75, minimum=1) if interrupted == "count" else NO_LIMIT
     with injected(harness.aws.dynamodb, "Query", Fault.CRASH_BEFORE, at_call=3), suppress(Crash):
         harness.sweep(limit=limit)
     harness.clock.pass_time(minutes=6)

@@ -4,11 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.sweep.state import NotTrippedError
 from iot_jitr_runtime.sweep.sweep import LIMIT_TRIPPED
-from iot_jitr_runtime.sweep.targets import DEFAULT_MINIMUM, DEFAULT_SHARE, MassRevocationLimit
+from iot_jitr_runtime.sweep.targets import MassRevocationLimit
 from tests.support.crls import HOLD
 from tests.support.faults import Fault, counted, injected
 from tests.support.sweep_harness import Recorder, SweepHarness
@@ -51,11 +50,7 @@ def test_an_index_that_tripped_the_limit_still_applies_to_activations(harness: S
 def test_historic_revocations_on_the_first_crl_do_not_count(harness: SweepHarness, status: str) -> None:
     """Five of certificates that another caller has deactivated, one of a device that is ACTIVE."""
     revoked, _ = harness.activate_devices(2)
-    historic = [harness.register(f"historic-{number}") for number in range(5)]
-    for certificate in historic:
-        harness.aws.iot.update_certificate(certificateId=certificate, newStatus=status)
-        harness.activate(certificate)
-        assert harness.row(certificate).state is State.KNOWN
+    historic = harness.known_from_elsewhere(5, status)
     harness.publish(dict.fromkeys([*historic, revoked]))
 
     assert reported(harness.sweep(limit=MassRevocationLimit(share=0.5, minimum=2))) == []
@@ -125,11 +120,7 @@ def test_few_new_serials_are_revoked_without_a_count_first(harness: SweepHarness
 
 def test_devices_activated_by_another_caller_count_as_revoked_and_as_fleet(harness: SweepHarness) -> None:
     harness.publish()
-    devices = [harness.register(f"known-{number}") for number in range(4)]
-    for device in devices:
-        harness.aws.iot.update_certificate(certificateId=device, newStatus="ACTIVE")
-        harness.activate(device)
-        assert harness.row(device).state is State.KNOWN
+    devices = harness.known_from_elsewhere(4)
     harness.publish(dict.fromkeys(devices[:2]))
 
     assert reported(harness.sweep(limit=MassRevocationLimit(share=0.25, minimum=2))) == [(2, 4)]
@@ -201,24 +192,19 @@ def test_holds_are_released_while_a_mass_revocation_waits(harness: SweepHarness)
     assert [harness.status(device) for device in devices] == ["ACTIVE", "ACTIVE", "ACTIVE"]
 
 
-def test_by_default_the_limit_is_a_tenth_of_the_fleet_and_50_devices() -> None:
-    limit = MassRevocationLimit()
-
-    assert (DEFAULT_SHARE, DEFAULT_MINIMUM) == (0.1, 50)
-    assert limit.allows(49, fleet=49)
-    assert not limit.allows(50, fleet=499)
-    assert limit.allows(50, fleet=500)
-    assert limit.allows(1_000, fleet=10_000)
-    assert not limit.allows(1_001, fleet=10_000)
-    assert not limit.allows(50, fleet=0)
-
-
-@given(st.integers(0, 10**6), st.integers(0, 10**6), st.floats(0.001, 0.999), st.integers(1, 1000))
-def test_the_limit_allows_few_devices_or_a_small_share(
-    devices: int, fleet: int, share: float, minimum: int
-) -> None:
-    if MassRevocationLimit(share, minimum).allows(devices, fleet):
-        assert devices < minimum or devices <= share * fleet
+@pytest.mark.parametrize(
+    ("devices", "fleet", "allowed"),
+    [
+        (49, 49, True),
+        (50, 499, False),
+        (50, 500, True),
+        (1_000, 10_000, True),
+        (1_001, 10_000, False),
+        (50, 0, False),
+    ],
+)
+def test_the_limit_is_a_share_of_the_fleet_from_a_minimum(devices: int, fleet: int, *, allowed: bool) -> None:
+    assert MassRevocationLimit(share=0.1, minimum=50).allows(devices, fleet) is allowed
 
 
 @given(st.integers(0, 10**6), st.integers(0, 10**6))

@@ -16,7 +16,7 @@ from iot_jitr_runtime.sweep.sessions import REPEAT_AFTER, SessionResult
 from iot_jitr_runtime.sweep.targets import MassRevocationLimit
 from tests.support.account import POLICY
 from tests.support.crls import HOLD, KEY_COMPROMISE, SUPERSEDED
-from tests.support.faults import EVERY_FAULT, Crash, Fault, counted, injected
+from tests.support.faults import EVERY_FAULT, Fault, Step, counted, cut_off, injected, step_name
 from tests.support.sweep_harness import Recorder, SweepHarness
 from tests.support.things import arn_of
 
@@ -24,12 +24,8 @@ from tests.support.things import arn_of
 def connected(harness: SweepHarness, count: int = 1) -> list[CertificateId]:
     """Devices that are ACTIVE and connected."""
     devices = harness.activate_devices(count)
-    harness.connections.connected |= {name_of(harness, each) for each in devices}
+    harness.connect(*devices)
     return devices
-
-
-def name_of(harness: SweepHarness, certificate_id: CertificateId) -> str:
-    return harness.devices[certificate_id].common_names[0]
 
 
 def sessions_in(seen: Recorder) -> dict[CertificateId, str]:
@@ -52,8 +48,8 @@ def test_the_session_of_a_listed_device_is_closed_and_no_other(harness: SweepHar
     seen = harness.sweep()
 
     assert sessions_in(seen) == {listed: SessionResult.CLOSED}
-    assert harness.connections.calls == [name_of(harness, listed)]
-    assert harness.connections.connected == {name_of(harness, other)}
+    assert set(harness.connections.calls) == harness.client_ids(listed)
+    assert harness.connections.connected == harness.client_ids(other)
 
 
 def test_the_session_is_closed_once_more_after_a_delay_and_then_no_more(harness: SweepHarness) -> None:
@@ -61,7 +57,7 @@ def test_the_session_is_closed_once_more_after_a_delay_and_then_no_more(harness:
     [device] = connected(harness)
     harness.publish({device: KEY_COMPROMISE})
     harness.sweep()
-    harness.connections.connected.add(name_of(harness, device))
+    harness.connect(device)
 
     assert harness.repeat_closings() == {}, "it is not due yet"
     pass_until_repetition(harness)
@@ -92,12 +88,12 @@ def test_the_session_of_a_released_device_stays_open_at_the_repetition(harness: 
     harness.publish()
     harness.sweep()
     assert harness.status(device) == "ACTIVE"
-    harness.connections.connected.add(name_of(harness, device))
+    harness.connect(device)
 
     pass_until_repetition(harness)
 
     assert harness.repeat_closings() == {TaskResult.CANCELLED: 1}
-    assert harness.connections.connected == {name_of(harness, device)}
+    assert harness.connections.connected == harness.client_ids(device)
 
 
 def test_a_deleted_certificate_does_not_cancel_the_repeated_closing(harness: SweepHarness) -> None:
@@ -131,20 +127,11 @@ def test_an_error_of_the_closing_stops_no_revocation_and_is_tried_again(
     assert harness.connections.connected == set()
 
 
-def test_a_failing_closing_is_retried_with_growing_delays(
-    harness: SweepHarness,
-) -> None:
+def test_a_failing_closing_is_retried_with_growing_delays(harness: SweepHarness) -> None:
     broken, sound = connected(harness, 2)
     harness.publish(dict.fromkeys((broken, sound), KEY_COMPROMISE))
     harness.sweep()
-
-    def refuse(request: Any, **_: Any) -> None:
-        if name_of(harness, broken) in request.url:
-            raise ClientError({"Error": {"Code": "ForbiddenException"}}, "DeleteConnection")
-
-    harness.connections.client.meta.events.register_first(
-        "before-send.iot-data-plane.DeleteConnection", refuse
-    )
+    harness.connections.refused = harness.client_ids(broken)
     pass_until_repetition(harness)
 
     assert harness.repeat_closings() == {TaskResult.DONE: 1, TaskResult.FAILED: 1}
@@ -157,18 +144,11 @@ def test_a_failing_closing_is_retried_with_growing_delays(
 def test_after_successive_failures_revocations_skip_the_closing(harness: SweepHarness) -> None:
     devices = connected(harness, 6)
     harness.publish(dict.fromkeys(devices, KEY_COMPROMISE))
-    tried = []
-
-    def refuse(**_: Any) -> None:
-        tried.append(1)
-        raise ClientError({"Error": {"Code": "ForbiddenException"}}, "DeleteConnection")
-
-    event = "before-send.iot-data-plane.DeleteConnection"
-    harness.connections.client.meta.events.register_first(event, refuse)
+    harness.connections.refused = harness.client_ids(*devices)
     seen = harness.sweep()
-    harness.connections.client.meta.events.unregister(event, refuse)
+    harness.connections.refused = set()
 
-    assert len(tried) == 3
+    assert len(harness.connections.calls) == 3
     assert set(sessions_in(seen).values()) == {SessionResult.NOT_CLOSED}
     assert {harness.status(each) for each in devices} == {"REVOKED"}
     pass_until_repetition(harness)
@@ -178,65 +158,26 @@ def test_after_successive_failures_revocations_skip_the_closing(harness: SweepHa
 
 @pytest.mark.parametrize("fault", EVERY_FAULT)
 @pytest.mark.parametrize(
-    ("client", "operation", "at_call"),
+    "step",
     [
-        ("iot", "UpdateCertificate", 1),
-        ("iot", "UpdateCertificate", 2),
-        *(("dynamodb", "UpdateItem", at_call) for at_call in range(1, 12)),
-        ("dynamodb", "TransactWriteItems", 1),
+        ("dynamodb", "Query", 1),
+        ("dynamodb", "GetItem", 1),
+        ("dynamodb", "UpdateItem", 1),
+        ("iot", "DescribeCertificate", 1),
         ("connections", "DeleteConnection", 1),
-        ("connections", "DeleteConnection", 2),
     ],
+    ids=step_name,
 )
-def test_each_session_is_closed_after_an_interrupted_run(
-    harness: SweepHarness, client: str, operation: str, at_call: int, fault: Fault
-) -> None:
-    """The harness checks at each call that a certificate of the client id is not ACTIVE."""
-    revoked, held, other = connected(harness, 3)
-    harness.publish({revoked: KEY_COMPROMISE, held: HOLD})
-    target = harness.connections.client if client == "connections" else getattr(harness.aws, client)
-    with (
-        injected(target, operation, fault, at_call=at_call) as struck,
-        suppress(Crash, ClientError, BotoCoreError),
-    ):
-        harness.sweep()
-    assert struck()
-
-    for _ in range(2):
-        harness.clock.pass_time(minutes=6)
-        harness.sweep()
-    pass_until_repetition(harness)
-    harness.repeat_closings()
-
-    assert [harness.status(each) for each in (revoked, held, other)] == ["REVOKED", "INACTIVE", "ACTIVE"]
-    assert harness.connections.connected == {name_of(harness, other)}
-
-
-REPETITION = [
-    ("dynamodb", "Query"),
-    ("dynamodb", "GetItem"),
-    ("dynamodb", "UpdateItem"),
-    ("iot", "DescribeCertificate"),
-    ("connections", "DeleteConnection"),
-]
-"""Every call of a repetition."""
-
-
-@pytest.mark.parametrize("fault", EVERY_FAULT)
-@pytest.mark.parametrize(("client", "operation"), REPETITION)
-def test_an_interrupted_repetition_is_made_later(
-    harness: SweepHarness, client: str, operation: str, fault: Fault
-) -> None:
+def test_an_interrupted_repetition_is_made_later(harness: SweepHarness, step: Step, fault: Fault) -> None:
+    """Cut off at every call of a repetition."""
     revoked, held = connected(harness, 2)
     harness.publish({revoked: KEY_COMPROMISE, held: HOLD})
     harness.sweep()
-    harness.connections.connected = {name_of(harness, revoked), name_of(harness, held)}
+    harness.connect(revoked, held)
     pass_until_repetition(harness)
-    target = harness.connections.client if client == "connections" else getattr(harness.aws, client)
 
-    with injected(target, operation, fault) as struck, suppress(Crash, ClientError, BotoCoreError):
+    with cut_off(harness.clients, step, fault), suppress(ClientError, BotoCoreError):
         harness.repeat_closings()
-    assert struck()
     harness.clock.pass_time(minutes=6)
     harness.repeat_closings()
 
@@ -249,7 +190,7 @@ def test_a_repeated_run_closes_nothing_again(harness: SweepHarness) -> None:
     harness.sweep()
     harness.settle()
 
-    assert harness.connections.calls == [name_of(harness, device)]
+    assert len(harness.connections.calls) == 1
 
 
 @pytest.mark.parametrize(
@@ -326,9 +267,7 @@ def test_the_session_of_a_renewed_device_stays_open_when_its_old_certificate_is_
     assert harness.connections.connected == {"renewed"}
 
 
-def test_a_compromised_old_key_closes_the_session_of_a_renewed_device(
-    harness: SweepHarness,
-) -> None:
+def test_a_compromised_old_key_closes_the_session_of_a_renewed_device(harness: SweepHarness) -> None:
     old, _ = renewed(harness)
     harness.publish({old: KEY_COMPROMISE})
 

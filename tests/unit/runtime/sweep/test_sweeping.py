@@ -15,7 +15,7 @@ from iot_jitr_runtime.sweep.targets import Targets
 from tests.support.account import POLICY
 from tests.support.crls import HOLD, KEY_COMPROMISE
 from tests.support.faults import counted
-from tests.support.sweep_harness import SETTLE, SweepHarness
+from tests.support.sweep_harness import SweepHarness
 from tests.support.things import arn_of
 
 
@@ -89,8 +89,7 @@ def test_a_certificate_removed_from_the_crl_is_not_revoked(harness: SweepHarness
     harness.activator = harness.new_activator()
     harness.activate(device)
 
-    harness.clock.pass_time(seconds=SETTLE.total_seconds() + 5)
-    seen = harness.sweep()
+    seen = harness.sweep_after_the_settle_time()
 
     assert seen.revocations == []
     assert harness.status(device) == "ACTIVE"
@@ -110,10 +109,7 @@ def test_a_device_deactivated_by_an_operator_is_not_suspended_or_released(harnes
 
 def test_a_certificate_that_another_caller_activated_is_revoked_as_well(harness: SweepHarness) -> None:
     harness.publish()
-    device = harness.register()
-    harness.aws.iot.update_certificate(certificateId=device, newStatus="ACTIVE")
-    harness.activate(device)
-    assert harness.row(device).state is State.KNOWN
+    [device] = harness.known_from_elsewhere()
     harness.publish({device: None})
 
     harness.sweep()
