@@ -24,7 +24,6 @@ from iot_jitr_cli.connect import (
 from iot_jitr_cli.deployment import DeployedCa, Deployment
 from iot_jitr_cli.lab.lab import Lab
 from iot_jitr_cli.lab.ministack import REGION
-from iot_jitr_cli.lab.process import this_process
 from iot_jitr_cli.lab.project import default_configuration
 from iot_jitr_cli.lab.requests import ApiCall, read_calls
 from iot_jitr_cli.pki.authority import DevelopmentCa
@@ -330,7 +329,7 @@ def deployed_cloud(
     """
     ca = DevelopmentCa.create("end-to-end CA")
     certificate_file, _ = ca.save(folder / "ca")
-    with Lab.start(folder / "lab", owner=this_process()) as lab:
+    with Lab.start(folder / "lab") as lab:
         lab.put_ca_key(ca)
         lab.deploy({**default_configuration(certificate_file, ca_settings), **(pipeline_settings or {})})
         yield Cloud(lab, ca, folder / "devices")

@@ -10,7 +10,6 @@ from uuid import uuid4
 from iot_jitr_cli.chain.parsing import parse_chain
 from iot_jitr_cli.connect import Credentials
 from iot_jitr_cli.lab.lab import Lab
-from iot_jitr_cli.lab.process import this_process
 from iot_jitr_cli.pki import DevelopmentCa, DeviceIdentity, DeviceSpec
 from iot_jitr_runtime.ca_registration.verification import make_verification_certificate
 
@@ -25,7 +24,7 @@ _ALLOW_ALL = {
 @contextmanager
 def lab_with_ca(folder: Path) -> Iterator[Lab]:
     """Start a local cloud in which `CA` is registered, with auto-registration."""
-    with Lab.start(folder / "lab", owner=this_process()) as running:
+    with Lab.start(folder / "lab") as running:
         iot = running.client("iot")
         code = iot.get_registration_code()["registrationCode"]
         iot.register_ca_certificate(

@@ -7,12 +7,11 @@ from pathlib import Path
 
 from cryptography import x509
 
+from iot_jitr_cli.demo.deploy_progress import DeployProgress
 from iot_jitr_cli.demo.model import Demo
 from iot_jitr_cli.demo.pipeline import DemoPipeline
 from iot_jitr_cli.demo.scenarios import Scenarios
-from iot_jitr_cli.lab.deploy_progress import DeployProgress
 from iot_jitr_cli.lab.lab import Lab
-from iot_jitr_cli.lab.process import this_process
 from iot_jitr_cli.lab.project import CRL_IN_BUCKET, default_configuration
 from iot_jitr_cli.lab.state import DeployedStack
 from iot_jitr_cli.pki.authority import DevelopmentCa
@@ -43,7 +42,7 @@ def _local_cloud(folder: Path, demo: Demo) -> Iterator[Lab]:
     try:
         # From here on the local cloud must be stopped, even if Ctrl-C is pressed at once.
         with demo.step("local cloud") as step:
-            lab = Lab.start(folder, owner=this_process())
+            lab = Lab.start(folder)
             step.detail = f"MiniStack at {lab.ministack.url}, IAM enforced"
         with lab.needed():
             yield lab

@@ -94,7 +94,8 @@ def up(  # noqa: PLR0913  a command's options are its arguments
         stop_processes(files.folder, spare=found.ministack.process if found else None)
         # Steps are printed to standard error, because standard output is for the answer.
         err.print("the local cloud is running already" if found else "starting the local cloud")
-        running = found or Lab.start(directory, (gateway_port or 0, mqtt_port or 0))
+        ports = (gateway_port or 0, mqtt_port or 0)
+        running = found or Lab.start(directory, ports, outlives_caller=True)
         try:
             _deploy(running, ca)
         except BaseException:

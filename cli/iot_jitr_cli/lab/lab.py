@@ -15,7 +15,7 @@ from iot_jitr_cli.lab.environment import child_environment
 from iot_jitr_cli.lab.files import LabFiles
 from iot_jitr_cli.lab.ministack import ACCOUNT, REGION, MiniStack, last_line
 from iot_jitr_cli.lab.ministack import start as start_ministack
-from iot_jitr_cli.lab.process import ProcessIdentity, stop_processes
+from iot_jitr_cli.lab.process import stop_processes
 from iot_jitr_cli.lab.project import CA_KEY_SECRET, Configuration, write_project
 from iot_jitr_cli.lab.state import DeployedStack, read_state, write_state
 from iot_jitr_cli.pki.authority import CERTIFICATE_FILE, DevelopmentCa
@@ -39,7 +39,7 @@ class Lab:
 
     A context manager: at the end of the block the lab is stopped, and its folder is removed.
 
-    >>> with Lab.start(Path("/tmp/lab"), owner=this_process()) as lab:  # doctest: +SKIP
+    >>> with Lab.start(Path("/tmp/lab")) as lab:  # doctest: +SKIP
     ...     deployed = lab.deploy(default_configuration(ca_certificate))
     ...     lab.client("iot").list_ca_certificates()
     """
@@ -52,22 +52,22 @@ class Lab:
 
     @classmethod
     def start(
-        cls, directory: Path, ports: tuple[int, int] = (0, 0), owner: ProcessIdentity | None = None
+        cls, directory: Path, ports: tuple[int, int] = (0, 0), *, outlives_caller: bool = False
     ) -> Self:
         """Start MiniStack; the lab has no stack yet.
 
         Args:
             directory: The lab's folder: a new folder, an empty one or one of a lab.
             ports: The ports of the AWS endpoint and of the MQTT broker; 0 selects a free port.
-            owner: MiniStack ends when this process ends, even if the process is killed. By default MiniStack
-                runs until it is stopped.
+            outlives_caller: MiniStack runs until it is stopped. By default it also ends when this process
+                ends, even if this process is killed.
 
         Raises:
             CliError: The folder contains other files, or MiniStack cannot be started.
         """
         files = LabFiles(directory.resolve())
         files.create()
-        lab = cls(files, start_ministack(files, ports, owner))
+        lab = cls(files, start_ministack(files, ports, outlives_caller=outlives_caller))
         try:
             lab._prepare()
         except BaseException:

@@ -1,7 +1,7 @@
 """The program of the lab's child process: MiniStack, on loopback only, with AWS's rule for a device's chain.
 
-`python -m iot_jitr_cli.lab.launcher GATEWAY_FD MQTT_FD REQUEST_LOG [OWNER_PID OWNER_STARTED]`, configured by
-the environment variables of MiniStack. With an owner it ends when that process ends for any reason.
+`python -m iot_jitr_cli.lab.launcher GATEWAY_FD MQTT_FD REQUEST_LOG [PARENT_PID]`, configured by the
+environment variables of MiniStack. With its parent's process id it ends when the parent ends for any reason.
 
 MiniStack's own code is not changed. If MiniStack is less strict than necessary, its event loop is stricter:
 
@@ -35,13 +35,12 @@ from hypercorn.config import Config
 
 from iot_jitr_cli.lab import callbacks, connections
 from iot_jitr_cli.lab.environment import LOOPBACK
-from iot_jitr_cli.lab.process import ProcessIdentity
 from iot_jitr_cli.lab.requests import AsgiApp, recorded
 
 _KEEP_ALIVE = 75
 """Seconds for which an idle HTTP connection stays open, as in MiniStack's own command."""
-_OWNER_INTERVAL = 1.0
-"""Seconds between two checks whether the owner is running."""
+_PARENT_INTERVAL = 1.0
+"""Seconds between two checks whether the parent is running."""
 _DER = 2
 """`_ssl.ENCODING_DER`."""
 _logger = logging.getLogger(__name__)
@@ -133,8 +132,8 @@ def _is_issuer(ca: x509.Certificate, leaf: x509.Certificate) -> bool:
     return True
 
 
-def run(gateway_fd: str, mqtt_fd: str, request_log: str, *owner: str) -> None:
-    """Serve MiniStack with the arguments of the command line, until SIGTERM or the end of the owner."""
+def run(gateway_fd: str, mqtt_fd: str, request_log: str, parent: str = "0") -> None:
+    """Serve MiniStack with the arguments of the command line, until SIGTERM or the end of the parent."""
     from ministack.app import app  # type: ignore[import-untyped]  # noqa: PLC0415  starts logging when imported
 
     connections.install()
@@ -143,19 +142,19 @@ def run(gateway_fd: str, mqtt_fd: str, request_log: str, *owner: str) -> None:
     config.keep_alive_timeout = _KEEP_ALIVE
     config.graceful_timeout = 1
     mqtt = socket.socket(fileno=int(mqtt_fd))
-    identity = ProcessIdentity(int(owner[0]), float(owner[1])) if owner else None
     with (
         Path(request_log).open("a") as log,
         asyncio.Runner(loop_factory=lambda: StricterEventLoop([mqtt])) as runner,
     ):
-        runner.run(_serve(recorded(app, log), config, identity))
+        runner.run(_serve(recorded(app, log), config, int(parent)))
 
 
-async def _serve(app: AsgiApp, config: Config, owner: ProcessIdentity | None) -> None:
+async def _serve(app: AsgiApp, config: Config, parent: int) -> None:
+    """Serve until SIGTERM, or until `parent` (0: none) has ended; then another process is the parent."""
     serving = asyncio.create_task(serve(app, config))
     while not serving.done():
-        await asyncio.wait({serving}, timeout=_OWNER_INTERVAL)
-        if owner is not None and not owner.is_running():
+        await asyncio.wait({serving}, timeout=_PARENT_INTERVAL)
+        if parent and os.getppid() != parent:
             # Without this, the process would continue to run. The functions' processes end with it.
             os.killpg(os.getpgrp(), signal.SIGKILL)
     await serving

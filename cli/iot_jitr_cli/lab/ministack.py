@@ -105,13 +105,13 @@ class MiniStack:
         return content
 
 
-def start(files: LabFiles, ports: tuple[int, int], owner: ProcessIdentity | None = None) -> MiniStack:
-    """Start MiniStack with IAM enforced, in the lab's folder; it ends with `owner`.
+def start(files: LabFiles, ports: tuple[int, int], *, outlives_caller: bool = False) -> MiniStack:
+    """Start MiniStack with IAM enforced, in the lab's folder.
 
     Args:
         files: The lab's folder.
         ports: The ports of the AWS endpoint and of the MQTT broker; 0 selects a free port.
-        owner: MiniStack ends when this process ends; None: it runs until it is stopped.
+        outlives_caller: It runs until it is stopped, also after the end of this process.
 
     Raises:
         CliError: The extra `lab` is not installed, a port of `ports` is not free, or MiniStack ended or did
@@ -140,8 +140,8 @@ def start(files: LabFiles, ports: tuple[int, int], owner: ProcessIdentity | None
         }
         descriptors = (gateway.fileno(), mqtt.fileno())
         arguments = [*map(str, descriptors), str(files.requests)]
-        if owner is not None:
-            arguments += [str(owner.pid), repr(owner.started)]
+        if not outlives_caller:
+            arguments.append(str(os.getpid()))
         process = spawn(
             [sys.executable, *LAUNCHER, *arguments],
             environment=child_environment(files.folder, variables),

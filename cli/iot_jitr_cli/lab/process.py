@@ -5,7 +5,6 @@ starts and in each of their child processes. So a later command finds the proces
 it never stops an unrelated process that has the process id of an ended one.
 """
 
-import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -43,11 +42,6 @@ class ProcessIdentity:
             return abs(process.create_time() - self.started) < _CLOCK_TOLERANCE and _is_alive(process)
         except psutil.NoSuchProcess:
             return False
-
-
-def this_process() -> ProcessIdentity:
-    """The identity of the calling process."""
-    return ProcessIdentity(os.getpid(), psutil.Process().create_time())
 
 
 def spawn(

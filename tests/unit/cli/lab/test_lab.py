@@ -15,7 +15,7 @@ import pytest
 from iot_jitr_cli.console import CliError
 from iot_jitr_cli.lab import lab as lab_module
 from iot_jitr_cli.lab.lab import Lab
-from iot_jitr_cli.lab.process import ProcessIdentity, this_process
+from iot_jitr_cli.lab.process import ProcessIdentity
 from iot_jitr_cli.waiting import wait_until
 from tests.support.cdk_stand_in import DEPLOYS, FAILS, replace_cdk
 from tests.support.limits import LONGEST_WAIT
@@ -38,7 +38,7 @@ def deploying_cdk(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """One lab for the tests of this module; each deploys what it needs."""
-    with Lab.start(tmp_path_factory.mktemp("labs") / "lab", owner=this_process()) as running:
+    with Lab.start(tmp_path_factory.mktemp("labs") / "lab") as running:
         yield running
 
 
@@ -150,7 +150,7 @@ def test_a_lab_that_cannot_be_prepared_leaves_no_process(
 
 
 def test_an_ended_local_cloud_is_named_as_the_cause_of_an_error(tmp_path: Path) -> None:
-    with Lab.start(tmp_path / "lab", owner=this_process()) as lab:
+    with Lab.start(tmp_path / "lab") as lab:
         psutil.Process(lab.ministack.process.pid).kill()
 
         with pytest.raises(CliError, match=r"has ended; last line of .*ministack\.log"), lab.needed():
@@ -162,22 +162,21 @@ def test_an_error_while_the_local_cloud_runs_propagates_unchanged(lab: Lab) -> N
         raise ValueError("of its own")
 
 
-def test_a_lab_with_an_owner_ends_even_if_its_owner_is_killed(tmp_path: Path) -> None:
+def test_a_lab_ends_with_its_caller_even_if_the_caller_is_killed(tmp_path: Path) -> None:
     program = (
         "import sys, time; from pathlib import Path; from iot_jitr_cli.lab.lab import Lab; "
-        "from iot_jitr_cli.lab.process import this_process; "
-        "process = Lab.start(Path(sys.argv[1]), owner=this_process()).ministack.process; "
+        "process = Lab.start(Path(sys.argv[1])).ministack.process; "
         "print(process.pid, process.started, flush=True); time.sleep(600)"
     )
-    owner = subprocess.Popen(
+    caller = subprocess.Popen(
         [sys.executable, "-c", program, str(tmp_path / "lab")], stdout=subprocess.PIPE, text=True
     )
-    assert owner.stdout is not None
-    pid, started = owner.stdout.readline().split()
+    assert caller.stdout is not None
+    pid, started = caller.stdout.readline().split()
     process = ProcessIdentity(int(pid), float(started))
     assert process.is_running()
 
-    owner.kill()
-    owner.communicate()
+    caller.kill()
+    caller.communicate()
 
     assert wait_until(lambda: not process.is_running(), limit=LONGEST_WAIT)

@@ -16,7 +16,7 @@ from iot_jitr_cli.console import CliError
 from iot_jitr_cli.lab import ministack as module
 from iot_jitr_cli.lab.files import LabFiles
 from iot_jitr_cli.lab.ministack import MiniStack, UnreachableError, start
-from iot_jitr_cli.lab.process import ProcessIdentity, spawn, stop_processes, this_process
+from iot_jitr_cli.lab.process import ProcessIdentity, spawn, stop_processes
 from tests.support.limits import LONGEST_WAIT
 from tests.support.ports import reserved_port, silent_port
 from tests.support.processes import processes_in
@@ -34,7 +34,7 @@ def lab_files(folder: Path) -> LabFiles:
 
 @contextlib.contextmanager
 def started(folder: Path, ports: tuple[int, int] = (0, 0)) -> Iterator[MiniStack]:
-    ministack = start(lab_files(folder), ports, this_process())
+    ministack = start(lab_files(folder), ports)
     try:
         yield ministack
     finally:

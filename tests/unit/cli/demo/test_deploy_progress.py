@@ -2,7 +2,7 @@
 
 import pytest
 
-from iot_jitr_cli.lab.deploy_progress import DeployProgress
+from iot_jitr_cli.demo.deploy_progress import DeployProgress
 
 OUTPUT = """\
 ✨  Synthesis time: 5.92s
