@@ -23,6 +23,8 @@ _CLOCK_TOLERANCE = 2.0
 """Tolerance in seconds: a start time is computed from the boot time, which changes with the clock."""
 _SCAN_INTERVAL = 0.1
 """Seconds between two listings of all processes of the machine."""
+_START_LIMIT = 10.0
+"""Seconds until the environment of a new process can be read; some milliseconds are needed."""
 _KILL_LIMIT = 60.0
 """Seconds. A killed process ends as soon as it is scheduled; the limit only prevents an endless wait."""
 
@@ -64,7 +66,11 @@ def spawn(
         )
     # This does not wait: psutil collects the process if it ends while the caller is still running.
     child.returncode = 0
-    return ProcessIdentity(child.pid, psutil.Process(child.pid).create_time())
+    process = psutil.Process(child.pid)
+    identity = ProcessIdentity(child.pid, process.create_time())
+    # On Linux the environment, by which the process is found, can be read only a moment after the start.
+    wait_until(lambda: not _is_alive(process) or _environment(process), limit=_START_LIMIT)
+    return identity
 
 
 def stop_processes(folder: Path, *, spare: ProcessIdentity | None = None, grace: float = 3.0) -> bool:
@@ -97,13 +103,23 @@ def stop_processes(folder: Path, *, spare: ProcessIdentity | None = None, grace:
 
 def _processes(folder: Path, spare: ProcessIdentity | None) -> list[psutil.Process]:
     """The lab's running processes. If an environment cannot be read, the process is another user's."""
+    # psutil's cache may have an ended process with the same process id.
+    psutil.process_iter.cache_clear()
     found = [
         process
-        for process in psutil.process_iter(["environ"])
-        if (process.info["environ"] or {}).get(LAB_FOLDER) == str(folder) and _is_alive(process)
+        for process in psutil.process_iter()
+        if _environment(process).get(LAB_FOLDER) == str(folder) and _is_alive(process)
     ]
     spared = _process_tree(spare) if spare else set()
     return [process for process in found if process not in spared]
+
+
+def _environment(process: psutil.Process) -> dict[str, str]:
+    """The environment variables of a process; empty if they cannot be read."""
+    with suppress(psutil.Error):
+        environment: dict[str, str] = process.environ()
+        return environment
+    return {}
 
 
 def _process_tree(identity: ProcessIdentity) -> set[psutil.Process]:

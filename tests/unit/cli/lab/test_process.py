@@ -70,6 +70,11 @@ def test_a_running_process_is_recognised_and_an_ended_one_is_not(start: Start, t
     assert not stop_processes(tmp_path)
 
 
+def test_a_process_can_be_found_immediately_after_its_start(start: Start, tmp_path: Path) -> None:
+    for _ in range(10):
+        assert psutil.Process(start(SLEEP).pid).environ()[LAB_FOLDER] == str(tmp_path)
+
+
 def test_processes_of_another_lab_and_of_no_lab_continue(start: Start, tmp_path: Path) -> None:
     ours = start(SLEEP)
     others = [start(SLEEP, **{LAB_FOLDER: value}) for value in ("", f"{tmp_path}/", f"{tmp_path}-2")]
