@@ -406,7 +406,7 @@ def test_an_active_device(doctor: Doctor) -> None:
     answer = doctor.about(device)
 
     assert_cause(answer, Cause.ALREADY_FINE)
-    assert "unknown" not in {check["status"] for check in answer.document["checks"]}
+    assert "unknown" not in {check["status"] for check in answer.json["checks"]}
     assert "evaluated offline" in answer.check("policy.client_id")["evidence"]
     assert_cause(doctor.about(device, "--client-id", "another"), Cause.CLIENT_ID_NOT_ALLOWED)
 
@@ -482,8 +482,8 @@ def test_the_least_policy_is_enough_for_every_check(doctor: Doctor, operator: An
     answer = doctor.diagnose(doctor.files(device).chain, variables=operator())
 
     assert_cause(answer, Cause.ALREADY_FINE)
-    assert answer.document["missing_permissions"] == []
-    assert "unknown" not in {check["status"] for check in answer.document["checks"]}
+    assert answer.json["missing_permissions"] == []
+    assert "unknown" not in {check["status"] for check in answer.json["checks"]}
 
 
 @pytest.fixture(scope="module")
@@ -511,4 +511,4 @@ def test_a_permission_that_is_missing_is_named(
 
     assert answer.check(check)["status"] == "unknown"
     assert answer.check(check)["permission"] == permission
-    assert permission in answer.document["missing_permissions"]
+    assert permission in answer.json["missing_permissions"]

@@ -1,14 +1,11 @@
 """`jitr doctor` and `jitr status` where CAs have CRLs."""
 
-import json
 import re
 from typing import TYPE_CHECKING
 
-from click.testing import CliRunner
-
 from iot_jitr_cli.doctor.causes import Cause
-from iot_jitr_cli.main import jitr
 from iot_jitr_cli.pki.revocation_list import HOLD
+from tests.support.command_line import run_jitr
 from tests.support.doctor_result import assert_cause
 from tests.support.least_policy import least_privileged
 from tests.support.revoking import Revoking
@@ -42,9 +39,8 @@ def test_a_certificate_that_the_sweep_revoked(revoking: Revoking) -> None:
 def test_the_status_shows_the_crl_and_the_devices_in_service(revoking: Revoking) -> None:
     revoking.cloud.admit_device("counted")
 
-    result = CliRunner().invoke(jitr, ["status", "--json"], env=revoking.cloud.lab.variables)
+    answer = run_jitr("status", "--json", variables=revoking.cloud.lab.variables).json
 
-    answer = json.loads(result.output)
     (ca,), crls = answer["cas"], answer["crls"]
     assert (ca["name"], ca["status"]) == ("Lab", "ACTIVE")
     assert ca["devices"] >= 1
@@ -63,16 +59,16 @@ def test_all_devices_by_cause_and_the_page_with_the_least_permissions(
     cloud.wait_for_state(certificate_id, "refused")
 
     with least_privileged(cloud, "doctor") as allow:
-        causes = CliRunner().invoke(jitr, ["doctor", "--all", "--json"], env=allow())
+        causes = run_jitr("doctor", "--all", "--json", variables=allow())
     with least_privileged(cloud, "status") as allow:
-        written = CliRunner().invoke(jitr, ["status", "--html", str(page), "--json"], env=allow())
+        written = run_jitr("status", "--html", page, "--json", variables=allow())
 
-    answer = json.loads(causes.output)
+    answer = causes.json
     (found,) = (each for each in answer["clusters"] if each["cause"] == Cause.INVALID_COMMON_NAME)
     assert causes.exit_code == 1
     assert found["example"]["certificate_id"] == certificate_id
     assert (answer["complete"], answer["unknown"]) == (True, [])
-    assert json.loads(written.output)["complete"], written.output
+    assert written.json["complete"], written.out
     html = page.read_text()
     assert page.stat().st_mode & 0o777 == 0o600
     assert html.count(certificate_id) >= 2  # as the cause's example, and in the search

@@ -9,9 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from click.testing import CliRunner
 
-from iot_jitr_cli.main import jitr
 from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_cli.waiting import wait_until
 from iot_jitr_runtime import environment
@@ -20,6 +18,7 @@ from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.stack_outputs import Output
 from tests.support.api_calls import actions_of, calls_of
 from tests.support.cloud import TIME_LIMIT
+from tests.support.command_line import run_jitr
 from tests.support.faulted_clouds import PENDING, TRIES, Clouds, faulted_clouds
 
 pytestmark = pytest.mark.timeout(900)
@@ -169,13 +168,9 @@ def test_certificates_activated_elsewhere_are_backfilled_and_checked_against_the
     assert clouds.first.status(good) == "ACTIVE"
 
 
-def test_redrive_activates_missed_devices_and_dead_letters_after_the_fix(
-    clouds: Clouds, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_redrive_activates_missed_devices_and_dead_letters_after_the_fix(clouds: Clouds) -> None:
     """The cause: the CA of a device was not one of this deployment, and now is."""
     first, second = clouds.first, clouds.second
-    for name, value in first.lab.ministack.credentials.items():
-        monkeypatch.setenv(name, value)
     missed = first.plant(first.ca.issue(DeviceSpec("its-event-was-lost")))
     early = second.plant(second.ca.issue(DeviceSpec("came-before-its-ca")))
     letters = first.waiting(Output.DEAD_LETTER_QUEUE_URL)
@@ -187,10 +182,10 @@ def test_redrive_activates_missed_devices_and_dead_letters_after_the_fix(
     cas[second.outputs["LabCaCertificateId"]] = {"revocation": "none"}
     first.configure_activator(**{environment.CAS: json.dumps(cas)})
 
-    result = CliRunner().invoke(jitr, ["redrive", "--pending-minutes", "0", "--json"])
+    result = run_jitr("redrive", "--pending-minutes", 0, "--json", variables=first.lab.ministack.credentials)
 
-    assert result.exit_code == 0, result.output
-    assert json.loads(result.stdout)["dead_letters"] == letters + 1
+    assert result.exit_code == 0, result.err
+    assert result.json["dead_letters"] == letters + 1
     first.wait_for_state(missed, State.ACTIVATED)
     first.wait_for_state(early, State.ACTIVATED)
     assert first.policies_of(early) == [first.outputs[Output.DEVICE_POLICY_NAME]]

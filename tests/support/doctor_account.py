@@ -416,24 +416,19 @@ def index(crl: CrlSpec) -> bytes:
 def row(state: State | None = State.ACTIVATED, **values: Any) -> dict[str, Any]:
     """The row of the device in the ledger, decided a minute ago."""
     decided = milliseconds(NOW - timedelta(minutes=1))
-    plain = {
-        "certificateId": device().certificate.fingerprint,
-        "state": state,
-        "decidedAt": decided,
-        "lookAgainAt": decided + 60_000,
-        "policyName": "device-policy",
-        **values,
-    }
-    serialize = TypeSerializer().serialize
-    return {
-        name: serialize(str(v) if isinstance(v, str) else v) for name, v in plain.items() if v is not None
-    }
+    usual = {"decidedAt": decided, "lookAgainAt": decided + 60_000, "policyName": "device-policy"}
+    return _item(device().certificate.fingerprint, state=state, **{**usual, **values})
 
 
 def ledger_row(number: int, **attributes: Any) -> dict[str, Any]:
-    """The row of any certificate, in DynamoDB's JSON."""
+    """The row of any certificate."""
+    return _item(f"{number:064x}", **attributes)
+
+
+def _item(key: str, **attributes: Any) -> dict[str, Any]:
+    """An item of the ledger in DynamoDB's JSON, without the attributes that are None."""
     serialize = TypeSerializer().serialize
-    return {name: serialize(value) for name, value in {KEY: f"{number:064x}", **attributes}.items()}
+    return {KEY: {"S": key}} | {n: serialize(value) for n, value in attributes.items() if value is not None}
 
 
 def decided(reason: Reason, **values: Any) -> dict[str, Any]:

@@ -18,20 +18,16 @@ class DoctorResult(CommandResult):
         return cls(result.exit_code, result.out, result.err)
 
     @property
-    def document(self) -> dict[str, Any]:
-        return dict(self.json)
-
-    @property
     def cause(self) -> Cause | None:
         """The cause that is named."""
-        return Cause(self.document["cause"]) if self.document["cause"] else None
+        return Cause(self.json["cause"]) if self.json["cause"] else None
 
     def check(self, name: str) -> dict[str, Any]:
         """The line of one check."""
-        return next(check for check in self.document["checks"] if check["id"] == name)
+        return next(check for check in self.json["checks"] if check["id"] == name)
 
 
 def assert_cause(result: DoctorResult, cause: Cause) -> None:
     """Assert that the command names this cause."""
-    assert result.cause is cause, [each for each in result.document["checks"] if each["status"] != "ok"]
+    assert result.cause is cause, [each for each in result.json["checks"] if each["status"] != "ok"]
     assert result.exit_code == (0 if cause is Cause.ALREADY_FINE else 1)

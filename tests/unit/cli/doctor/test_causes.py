@@ -294,15 +294,15 @@ NUMBERED = [
 def test_the_true_cause_is_named_with_a_fix_and_its_exit_code(cause: Cause, device: DiagnosedDevice) -> None:
     answer = device.diagnose()
 
-    failed = [check for check in answer.document["checks"] if check["status"] == "failed"]
+    failed = [check for check in answer.json["checks"] if check["status"] == "failed"]
     assert answer.cause is cause, failed
     fine = cause is Cause.ALREADY_FINE
     assert answer.exit_code == (0 if fine else 1)
-    assert answer.document["conclusion"] == ("fine" if fine else "cause_found")
-    assert answer.document["headline"] == cause.headline
-    assert bool(answer.document["fix"]) is not fine
+    assert answer.json["conclusion"] == ("fine" if fine else "cause_found")
+    assert answer.json["headline"] == cause.headline
+    assert bool(answer.json["fix"]) is not fine
     declared = {check.id: check.causes for check in CHECKS}
-    for check in answer.document["checks"]:
+    for check in answer.json["checks"]:
         assert (check["status"] == "failed") == bool(check["cause"]) == bool(check["fix"])
         assert not check["cause"] or check["cause"] in declared.get(check["id"], {cause})
         assert check["evidence"]

@@ -46,8 +46,8 @@ IN_OFFICE = '"Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}, "Action
 def test_an_active_device_passes_every_check() -> None:
     answer = FINE.diagnose()
 
-    assert {check["status"] for check in answer.document["checks"]} == {"ok", "not_applicable"}
-    assert [check["id"] for check in answer.document["checks"]] == [check.id for check in CHECKS]
+    assert {check["status"] for check in answer.json["checks"]} == {"ok", "not_applicable"}
+    assert [check["id"] for check in answer.json["checks"]] == [check.id for check in CHECKS]
     assert da.ACCOUNT in answer.check("deployment")["evidence"]
 
 
@@ -265,7 +265,7 @@ def test_the_last_error_of_the_log_is_shown_and_lower_levels_are_ignored(
 )
 def test_the_fix_for_a_deleted_resource_is_revert_drift(device: Any) -> None:
     """A plain deployment compares templates only, and so changes nothing."""
-    assert "cdk deploy --revert-drift" in device.diagnose().document["fix"]
+    assert "cdk deploy --revert-drift" in device.diagnose().json["fix"]
 
 
 # the connection

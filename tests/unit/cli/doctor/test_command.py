@@ -40,7 +40,7 @@ def test_an_undetermined_result_names_the_likely_cause_and_missing_permissions()
 
 
 def test_json_is_one_document_about_the_device() -> None:
-    document = PENDING.diagnose().document
+    document = PENDING.diagnose().json
 
     assert list(document) == [
         "certificate_id",
@@ -60,7 +60,7 @@ def test_json_is_one_document_about_the_device() -> None:
 def test_a_file_without_certificates_is_a_cause_and_needs_no_aws() -> None:
     device = FINE.but(chain="nothing")
 
-    document = device.diagnose().document
+    document = device.diagnose().json
 
     assert (document["certificate_id"], document["cause"]) == (None, "chain_unreadable")
     assert [check["id"] for check in document["checks"]] == ["chain.readable"]

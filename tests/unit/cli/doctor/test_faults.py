@@ -53,7 +53,7 @@ EACH = [pytest.param(DEVICES[name], action, id=f"{name}-{action}") for name in M
 
 
 def statuses(device: DiagnosedDevice) -> dict[str, str]:
-    return {check["id"]: check["status"] for check in device.diagnose().document["checks"]}
+    return {check["id"]: check["status"] for check in device.diagnose().json["checks"]}
 
 
 @pytest.mark.parametrize(("device", "action"), EACH)
@@ -69,15 +69,15 @@ def test_a_call_that_fails_is_reported_and_changes_no_other_check(
 
     after = faulty.diagnose()
 
-    unknown = [check for check in after.document["checks"] if check["status"] == "unknown"]
+    unknown = [check for check in after.json["checks"] if check["status"] == "unknown"]
     denied = fault is DENIED and action not in WITHOUT_PERMISSION
-    assert set(after.document["missing_permissions"]) <= ({action} if denied else set())
+    assert set(after.json["missing_permissions"]) <= ({action} if denied else set())
     assert {check["permission"] for check in unknown if check["permission"]} <= {action}
     if any(check["permission"] for check in unknown):
-        assert after.document["missing_permissions"] == [action]
+        assert after.json["missing_permissions"] == [action]
     # A check that is made without the call has the same cause as before, or predicts less.
-    found = {check["id"]: check["cause"] for check in before.document["checks"]}
-    for check in after.document["checks"]:
+    found = {check["id"]: check["cause"] for check in before.json["checks"]}
+    for check in after.json["checks"]:
         assert check["cause"] in {None, found[check["id"]], *_less_specific(check["id"])}
     assert after.exit_code in {before.exit_code, 3}
     if after.exit_code != 3:
@@ -115,9 +115,9 @@ def test_the_printed_policy_allows_exactly_the_calls_that_are_made() -> None:
 def test_a_missing_permission_makes_the_result_undetermined_and_is_named() -> None:
     answer = FINE.responding(iot_DescribeCertificate=DENIED).diagnose()
 
-    assert (answer.exit_code, answer.document["conclusion"]) == (3, "undetermined")
-    assert answer.document["phase"] == "unknown"
-    assert answer.document["missing_permissions"] == ["iot:DescribeCertificate"]
+    assert (answer.exit_code, answer.json["conclusion"]) == (3, "undetermined")
+    assert answer.json["phase"] == "unknown"
+    assert answer.json["missing_permissions"] == ["iot:DescribeCertificate"]
 
 
 def test_an_observed_cause_is_certain_even_if_other_checks_are_unknown() -> None:
@@ -130,14 +130,14 @@ def test_a_residual_cause_is_undetermined_if_a_check_is_unknown() -> None:
     answer = UNSEEN.responding(iot_ListCACertificates=DENIED).diagnose()
 
     assert (answer.exit_code, answer.cause) == (3, Cause.NEVER_CONNECTED)
-    assert answer.document["fix"]
+    assert answer.json["fix"]
 
 
 def test_an_unknown_check_that_cannot_find_the_cause_is_ignored() -> None:
     answer = FINE.responding(iot_GetTopicRule=DENIED).diagnose()
 
     assert (answer.exit_code, answer.cause) == (0, Cause.ALREADY_FINE)
-    assert answer.document["missing_permissions"] == ["iot:GetTopicRule"]
+    assert answer.json["missing_permissions"] == ["iot:GetTopicRule"]
 
 
 def test_a_denied_rule_differs_from_a_missing_one_by_its_message() -> None:

@@ -77,7 +77,7 @@ OLD = timedelta(days=-9)
 def test_the_cause_that_explains_the_device_is_named(cause: Cause, device: DiagnosedDevice) -> None:
     answer = device.diagnose()
 
-    assert answer.cause is cause, {check["cause"] for check in answer.document["checks"]}
+    assert answer.cause is cause, {check["cause"] for check in answer.json["checks"]}
     assert answer.exit_code == 1
 
 
@@ -96,15 +96,15 @@ def test_every_reason_to_refuse_or_defer_has_a_cause_with_a_fix() -> None:
 def test_the_first_finding_of_a_cause_gives_the_fix() -> None:
     answer = refused(Reason.ACCESS_DENIED).diagnose()
 
-    fixes = [each["fix"] for each in answer.document["checks"] if each["cause"] == answer.cause]
+    fixes = [each["fix"] for each in answer.json["checks"] if each["cause"] == answer.cause]
     assert len(set(fixes)) == 2
-    assert answer.document["fix"] == fixes[0]
+    assert answer.json["fix"] == fixes[0]
 
 
 def test_a_device_that_is_not_active_without_a_cause_is_undetermined() -> None:
     answer = FINE.but(status="INACTIVE", row=da.row(State.REFUSED)).diagnose()
 
-    assert (answer.exit_code, answer.cause, answer.document["fix"]) == (3, None, None)
+    assert (answer.exit_code, answer.cause, answer.json["fix"]) == (3, None, None)
 
 
 def test_control_characters_of_what_was_read_are_not_printed() -> None:
