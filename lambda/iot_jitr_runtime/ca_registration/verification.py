@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from iot_jitr_runtime.accepted_algorithms import PrivateKey, PublicKey
@@ -43,8 +43,7 @@ def check_key_belongs(key: PublicKey, ca: Certificate, where: str) -> None:
     Raises:
         CaCertificateError: It is another one (`KEY_MISMATCH`).
     """
-    encoding = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    if key.public_bytes(*encoding) != ca.x509.public_key().public_bytes(*encoding):
+    if key != ca.x509.public_key():
         raise CaCertificateError(
             CaFault.KEY_MISMATCH,
             f"the key in {where} is not the key of the CA certificate '{ca.subject}'; give the certificate "

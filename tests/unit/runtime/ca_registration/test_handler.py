@@ -9,27 +9,26 @@ import pytest
 from iot_jitr_runtime.aws_errors import DENIED
 from iot_jitr_runtime.ca_registration import handler, signing
 from iot_jitr_runtime.ca_registration.handler import CaRegistrationFailedError, handle
-from iot_jitr_runtime.ca_registration.properties import CaProperties
+from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaProperties, OnDelete
 from iot_jitr_runtime.ca_registration.signers import SecretSigner
 from iot_jitr_runtime.custom_resource import IAM_DELAYS, retry_while_iam_propagates
 from iot_jitr_runtime.environment import CA_REGISTRATION_HANDLER
 from tests.support.ca_builder import CaSpec, pem_of
 from tests.support.ca_registry import CaAccount
-from tests.support.ca_resource import STACK_ID
+from tests.support.ca_resource import STACK_ID, CaResource
 
 CONTEXT: Any = object()
 SPEC = CaSpec()
-CA = SPEC.build()
+PROPERTIES = CaProperties(SPEC.build().pem, SecretSigner("ca-key"))
 
 
 def event(request_type: str = "Create", **more: Any) -> dict[str, Any]:
-    properties = CaProperties(CA.pem, SecretSigner("ca-key"))
     return {
         "RequestType": request_type,
         "ResponseURL": "https://response.example/?signature=private",
         "StackId": STACK_ID.format("fleet"),
         "LogicalResourceId": "CaFactory",
-        "ResourceProperties": properties.to_cloudformation(),
+        "ResourceProperties": PROPERTIES.to_cloudformation(),
         **more,
     }
 
@@ -55,16 +54,13 @@ def _key(account: CaAccount) -> None:
 
 @pytest.mark.usefixtures("_key")
 def test_answers_each_request(account: CaAccount) -> None:
-    created = handle(event(), CONTEXT)
-    ca_id = created["PhysicalResourceId"]
-    properties = {**event()["ResourceProperties"], "AutoRegistration": "DISABLE", "OnDelete": "delete"}
-    update = event("Update", PhysicalResourceId=ca_id, OldResourceProperties=event()["ResourceProperties"])
-    updated = handle({**update, "ResourceProperties": properties}, CONTEXT)
-    deleted = handle({**event("Delete", PhysicalResourceId=ca_id), "ResourceProperties": properties}, CONTEXT)
+    resource = CaResource(lambda event: handle(event, CONTEXT))
 
-    assert created["Data"]["AutoRegistrationStatus"] == "ENABLE"
-    assert updated["Data"]["AutoRegistrationStatus"] == "DISABLE"
-    assert deleted == {"PhysicalResourceId": ca_id}
+    resource.create(PROPERTIES)
+    assert resource.attributes["AutoRegistrationStatus"] == "ENABLE"
+    resource.change(auto_registration=AutoRegistration.DISABLE, on_delete=OnDelete.DELETE)
+    assert resource.attributes["AutoRegistrationStatus"] == "DISABLE"
+    resource.delete()
     assert account.iot.cas == {}
 
 
