@@ -93,20 +93,20 @@ class DevelopmentCa:
         """Make a device's key and certificate, even if AWS IoT would refuse a certificate with this `spec`.
 
         Raises:
-            WrongUseError: A common name is empty or longer than 64 characters.
+            WrongUseError: The common name is empty or longer than 64 characters.
         """
         private = spec.key.generate()
-        names = () if spec.common_name is None else (spec.common_name, *spec.more_common_names)
-        builder = _builder(private.public_key(), _subject(*names), spec.validity, spec.serial_number)
+        subject = x509.Name([]) if spec.common_name is None else _subject(spec.common_name)
+        builder = _builder(private.public_key(), subject, spec.validity, spec.serial_number)
         builder = _extended(builder, device_extensions(private.public_key(), self.certificate.x509))
         builder = _extended(builder, list(spec.extensions)).issuer_name(self.certificate.x509.subject)
         signed = builder.sign(self.key, signature_hash(self.key))
         return DeviceIdentity(Certificate(signed), private, self.certificate)
 
 
-def _subject(*common_names: str) -> x509.Name:
+def _subject(common_name: str) -> x509.Name:
     try:
-        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name) for name in common_names])
+        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
     except ValueError as error:
         raise WrongUseError(
             f"the common name cannot be in a certificate: {error} (RFC 5280 appendix A.1: 1 to 64)"

@@ -23,13 +23,11 @@ class DeviceSpec:
     """The content of a device certificate. With the defaults, AWS IoT Core accepts the certificate."""
 
     common_name: str | None
-    """The subject's (first) common name; `None` makes a certificate without one."""
+    """The subject's common name; `None` makes a certificate without one."""
     key: KeyKind = KeyKind.EC_P256
     validity: Validity = field(default_factory=lambda: Validity.days(DEFAULT_DAYS))
     serial_number: int | None = None
     """1 to 2^159 - 1 (RFC 5280 section 4.1.2.2); `None`: a random serial number."""
-    more_common_names: tuple[str, ...] = ()
-    """More common names, for a certificate that must be refused because it has several of them."""
     extensions: tuple["Extension", ...] = ()
     """Extensions in addition to the default ones."""
 
