@@ -53,7 +53,6 @@ class Broker:
         self._script = script
         self._listener = socket.create_server((endpoint.host, endpoint.port))
         self.endpoint = endpoint
-        self.port = endpoint.port
         self.client_ids: list[str] = []
         self.server_names: list[str] = []
         self.subscribed: list[str] = []

@@ -79,7 +79,7 @@ def test_the_variables_of_the_local_cloud_are_sufficient(
     files: DeviceFiles, served: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("JITR_MQTT_HOST", "127.0.0.1")
-    monkeypatch.setenv("JITR_MQTT_PORT", str(served.port))
+    monkeypatch.setenv("JITR_MQTT_PORT", str(served.endpoint.port))
     monkeypatch.setenv("JITR_MQTT_CAFILE", str(served.endpoint.ca_file))
 
     assert run_jitr("connect", files.chain, "--key", files.key).exit_code == ExitCode.OK

@@ -32,6 +32,7 @@ ADMITTED: Answers = [(Step.REFUSED, Cause.CLOSED_WITHOUT_CONNACK), *ADMITTED_AT_
 REFUSED: Answers = [(Step.REFUSED, Cause.CERTIFICATE_REJECTED)] * 2
 CLOSED: Answers = [(Step.REFUSED, Cause.CLOSED_WITHOUT_CONNACK)]
 CA = DevelopmentCa.create("ours")
+Play = Callable[..., Scenarios]
 
 
 @dataclass
@@ -96,14 +97,11 @@ class FakeSession:
         return self.is_closed()
 
 
-@dataclass
-class Harness:
-    """Plays a scenario against a broker that answers a device by its client id."""
+@pytest.fixture
+def play(monkeypatch: pytest.MonkeyPatch) -> Play:
+    """Play a scenario against a broker that answers a device by its client id."""
 
-    monkeypatch: pytest.MonkeyPatch
-
-    def play(
-        self,
+    def played(
         scenario: str,
         pipeline: FakePipeline,
         answers: Answers,
@@ -121,8 +119,8 @@ class Harness:
         def open_session(*_: object) -> Iterator[Any]:
             yield FakeSession(pipeline) if answers != CLOSED else None
 
-        self.monkeypatch.setattr(devices, "connect", connect)
-        self.monkeypatch.setattr(module, "open_session", open_session)
+        monkeypatch.setattr(devices, "connect", connect)
+        monkeypatch.setattr(module, "open_session", open_session)
         scenarios = Scenarios(Demo(), Endpoint("localhost", 1), pipeline, CA)  # type: ignore[arg-type]
         first, *others = (CA.issue(DeviceSpec(f"sensor-{number}")) for number in range(3))
         if scenario != "refuse":
@@ -141,18 +139,15 @@ class Harness:
                 scenarios.revoke(first, others)
         return scenarios
 
-
-@pytest.fixture
-def harness(monkeypatch: pytest.MonkeyPatch) -> Harness:
-    return Harness(monkeypatch)
+    return played
 
 
 def unmet(played: Scenarios) -> list[str]:
     return [f"{each.claim}: {each.seen}" for each in played.demo.expectations if not each.met]
 
 
-def test_admitted_devices_have_every_mark(harness: Harness) -> None:
-    played = harness.play("admit", FakePipeline(), ADMITTED)
+def test_admitted_devices_have_every_mark(play: Play) -> None:
+    played = play("admit", FakePipeline(), ADMITTED)
 
     demo = played.demo
     assert (unmet(played), len(demo.expectations)) == ([], 4)
@@ -167,18 +162,18 @@ def test_admitted_devices_have_every_mark(harness: Harness) -> None:
         ("REVOKED", State.REVOKED, "revoked by the sweep since, with reason the detail"),
     ],
 )
-def test_a_device_on_the_crl_is_refused(harness: Harness, status: str, state: State, text: str) -> None:
-    played = harness.play("listed", FakePipeline([], status, state, Reason.REVOKED), REFUSED)
+def test_a_device_on_the_crl_is_refused(play: Play, status: str, state: State, text: str) -> None:
+    played = play("listed", FakePipeline([], status, state, Reason.REVOKED), REFUSED)
 
     assert (unmet(played), len(played.demo.expectations)) == ([], 3)
     [refused] = played.demo.refused
     assert refused.reason == f"refused in the TLS handshake; the pipeline refuses it: {text}"
 
 
-def test_foreign_and_expired_devices_are_refused_with_their_reasons(harness: Harness) -> None:
+def test_foreign_and_expired_devices_are_refused_with_their_reasons(play: Play) -> None:
     pipeline = FakePipeline([], "PENDING_ACTIVATION", State.REFUSED, Reason.EXPIRED)
 
-    played = harness.play("refuse", pipeline, REFUSED)
+    played = play("refuse", pipeline, REFUSED)
 
     assert unmet(played) == []
     assert [device.reason for device in played.demo.refused] == [
@@ -187,8 +182,8 @@ def test_foreign_and_expired_devices_are_refused_with_their_reasons(harness: Har
     ]
 
 
-def test_an_active_device_is_refused_after_a_new_crl(harness: Harness) -> None:
-    played = harness.play("revoke", FakePipeline(), REFUSED)
+def test_an_active_device_is_refused_after_a_new_crl(play: Play) -> None:
+    played = play("revoke", FakePipeline(), REFUSED)
 
     assert (unmet(played), len(played.demo.expectations)) == ([], 4)
     steps = {step.title: step.detail for step in played.demo.revocation}
@@ -273,13 +268,13 @@ def test_an_active_device_is_refused_after_a_new_crl(harness: Harness) -> None:
     ],
 )
 def test_an_unmet_expectation_is_reported(
-    harness: Harness, scenario: str, pipeline: FakePipeline, answers: Answers, expected: list[str]
+    play: Play, scenario: str, pipeline: FakePipeline, answers: Answers, expected: list[str]
 ) -> None:
-    assert unmet(harness.play(scenario, pipeline, answers)) == expected
+    assert unmet(play(scenario, pipeline, answers)) == expected
 
 
-def test_one_refused_device_among_several_is_reported(harness: Harness) -> None:
-    played = harness.play("admit", FakePipeline(known=["0", "1"]), ADMITTED, {"sensor-2": REFUSED})
+def test_one_refused_device_among_several_is_reported(play: Play) -> None:
+    played = play("admit", FakePipeline(known=["0", "1"]), ADMITTED, {"sensor-2": REFUSED})
 
     assert unmet(played) == [
         "3 of 3 devices connected and published later: 2 of 3",
@@ -289,9 +284,9 @@ def test_one_refused_device_among_several_is_reported(harness: Harness) -> None:
     assert played.demo.all_published_after is None
 
 
-def test_an_active_device_that_is_refused_on_reconnect_is_an_error(harness: Harness) -> None:
+def test_an_active_device_that_is_refused_on_reconnect_is_an_error(play: Play) -> None:
     with pytest.raises(CliError, match="sensor-0, which is active, was not admitted again"):
-        harness.play("revoke", FakePipeline(), CLOSED)
+        play("revoke", FakePipeline(), CLOSED)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import psutil
 import pytest
@@ -15,10 +16,10 @@ import pytest
 from iot_jitr_cli.console import CliError
 from iot_jitr_cli.lab import lab as lab_module
 from iot_jitr_cli.lab.lab import Lab
-from iot_jitr_cli.lab.process import ProcessIdentity
 from iot_jitr_cli.waiting import wait_until
 from tests.support.cdk_stand_in import DEPLOYS, FAILS, replace_cdk
 from tests.support.limits import LONGEST_WAIT
+from tests.support.processes import processes_in
 
 pytestmark = pytest.mark.timing
 
@@ -135,18 +136,12 @@ def test_a_stopped_lab_is_not_found_and_the_context_manager_removes_it(
 def test_a_lab_that_cannot_be_prepared_leaves_no_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    started: list[Lab] = []
-
-    def fail(lab: Lab) -> None:
-        started.append(lab)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Lab, "_prepare", fail)
+    monkeypatch.setattr(Lab, "_prepare", Mock(side_effect=KeyboardInterrupt))
 
     with pytest.raises(KeyboardInterrupt):
         Lab.start(tmp_path / "lab")
 
-    assert not started[0].ministack.process.is_running()
+    assert processes_in(tmp_path / "lab") == []
 
 
 def test_an_ended_local_cloud_is_named_as_the_cause_of_an_error(tmp_path: Path) -> None:
@@ -165,18 +160,15 @@ def test_an_error_while_the_local_cloud_runs_propagates_unchanged(lab: Lab) -> N
 def test_a_lab_ends_with_its_caller_even_if_the_caller_is_killed(tmp_path: Path) -> None:
     program = (
         "import sys, time; from pathlib import Path; from iot_jitr_cli.lab.lab import Lab; "
-        "process = Lab.start(Path(sys.argv[1])).ministack.process; "
-        "print(process.pid, process.started, flush=True); time.sleep(600)"
+        "Lab.start(Path(sys.argv[1])); print('started', flush=True); time.sleep(600)"
     )
-    caller = subprocess.Popen(
-        [sys.executable, "-c", program, str(tmp_path / "lab")], stdout=subprocess.PIPE, text=True
-    )
+    folder = tmp_path / "lab"
+    caller = subprocess.Popen([sys.executable, "-c", program, str(folder)], stdout=subprocess.PIPE)
     assert caller.stdout is not None
-    pid, started = caller.stdout.readline().split()
-    process = ProcessIdentity(int(pid), float(started))
-    assert process.is_running()
+    assert caller.stdout.readline() == b"started\n"
+    assert processes_in(folder)
 
     caller.kill()
     caller.communicate()
 
-    assert wait_until(lambda: not process.is_running(), limit=LONGEST_WAIT)
+    assert wait_until(lambda: not processes_in(folder), limit=LONGEST_WAIT)

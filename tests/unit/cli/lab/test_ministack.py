@@ -5,7 +5,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import boto3
 import psutil
@@ -16,7 +15,7 @@ from iot_jitr_cli.console import CliError
 from iot_jitr_cli.lab import ministack as module
 from iot_jitr_cli.lab.files import LabFiles
 from iot_jitr_cli.lab.ministack import MiniStack, UnreachableError, start
-from iot_jitr_cli.lab.process import ProcessIdentity, spawn, stop_processes
+from iot_jitr_cli.lab.process import ProcessIdentity, stop_processes
 from tests.support.limits import LONGEST_WAIT
 from tests.support.ports import reserved_port, silent_port
 from tests.support.processes import processes_in
@@ -149,18 +148,12 @@ def test_a_process_that_does_not_start_is_ended_and_reported(
     stand_in.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(stand_in))
     monkeypatch.setattr(module, "_START_LIMIT", LONGEST_WAIT if "exit" in program else 0.1)
-    spawned: list[ProcessIdentity] = []
-
-    def noted(*arguments: Any, **options: Any) -> ProcessIdentity:
-        spawned.append(spawn(*arguments, **options))
-        return spawned[-1]
-
-    monkeypatch.setattr(module, "spawn", noted)
+    files = lab_files(tmp_path / "lab")
 
     with pytest.raises(CliError, match=error):
-        start(lab_files(tmp_path / "lab"), (0, 0))
+        start(files, (0, 0))
 
-    assert [each.is_running() for each in spawned] == [False]
+    assert processes_in(files.folder) == []
 
 
 def test_an_interruption_while_it_starts_leaves_no_process(
