@@ -27,8 +27,6 @@ from tests.support.ca_builder import CaSpec
 from tests.support.ca_certificates import FACTORY, WORKSHOP
 from tests.support.stacks import (
     FACTORY_CA,
-    joined,
-    named,
     of_type,
     synthesized,
     warnings,
@@ -67,21 +65,6 @@ class TestResource:
         (resource,) = of_type(synthesized(FACTORY_CA), "Custom::JitrCaCertificate").values()
 
         assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Delete"
-
-    def test_every_attribute_is_an_output_of_the_stack(self) -> None:
-        found = synthesized(FACTORY_CA)
-        name, _ = named(found, "Custom::JitrCaCertificate", "Factory")
-
-        outputs = {key: joined(value["Value"]) for key, value in found["Outputs"].items()}
-
-        assert {key: value for key, value in outputs.items() if key.startswith("FactoryCa")} == {
-            "FactoryCaCertificateId": f"${{{name}.CaCertificateId}}",
-            "FactoryCaCertificateArn": f"${{{name}.CaCertificateArn}}",
-            "FactoryCaStatus": f"${{{name}.Status}}",
-            "FactoryCaMode": f"${{{name}.Mode}}",
-            "FactoryCaAutoRegistrationStatus": f"${{{name}.AutoRegistrationStatus}}",
-            "FactoryCaNotAfter": f"${{{name}.NotAfter}}",
-        }
 
 
 class TestRefusals:

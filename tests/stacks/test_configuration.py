@@ -1,6 +1,8 @@
 """The `jitr` context: which values are read, and which contexts are refused."""
 
+import inspect
 import json
+from dataclasses import MISSING, fields
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -24,6 +26,7 @@ from iot_jitr import (
     DevicePolicy,
     ExistingDomain,
     JitrConfiguration,
+    JitrPipeline,
     KeyKind,
     KmsSigner,
     Mode,
@@ -45,6 +48,7 @@ from iot_jitr.allowed import shown
 from iot_jitr.configuration import Removal
 from iot_jitr.configuration.ca import CaOptions
 from iot_jitr.retention import RETENTION_OF
+from iot_jitr.validation import in_words
 from tests.support.ca_certificates import FACTORY, WORKSHOP
 from tests.support.scenarios import EVENT_BUS, EXPECTED, SERVER
 
@@ -217,29 +221,6 @@ def test_a_key_means_the_same_as_the_option_in_python(
     assert getattr(read, name) != getattr(JitrConfiguration(read.cas), name)
 
 
-def test_every_key_of_a_ca_can_be_set(folder: Path) -> None:
-    ca = read_ca(
-        folder,
-        status="INACTIVE",
-        auto_registration=False,
-        on_existing="fail",
-        on_delete="delete",
-        accept_ca_certificates_as_devices=True,
-    )
-
-    assert ca == CaConfiguration(
-        name="Factory",
-        revocation="none",
-        certificate=FACTORY,
-        signer=SecretSigner("factory-ca-key"),
-        status=CaStatus.INACTIVE,
-        auto_registration=False,
-        on_existing=OnExisting.FAIL,
-        on_delete=OnDelete.DELETE,
-        accept_ca_certificates_as_devices=True,
-    )
-
-
 def test_the_context_may_come_as_json_from_the_command_line(folder: Path) -> None:
     assert JitrConfiguration.parse(json.dumps(MINIMAL), folder) == JitrConfiguration.parse(MINIMAL, folder)
 
@@ -289,9 +270,15 @@ def test_a_certificate_may_be_der(folder: Path) -> None:
             {"type": "bucket", "bucket": "my-crls", "prefix": "x", "encryption_key": KEY_ARN},
             CrlBucket("x", "my-crls", encryption_key=KEY_ARN),
         ),
+        ("status", "INACTIVE", CaStatus.INACTIVE),
+        ("auto_registration", False, False),
+        ("on_existing", "fail", OnExisting.FAIL),
+        ("on_delete", "delete", OnDelete.DELETE),
+        ("accept_ca_certificates_as_devices", True, True),
+        ("tags", {"team": "iot"}, {"team": "iot"}),
     ],
 )
-def test_each_signer_and_crl_source_is_read(folder: Path, key: str, written: Any, read: object) -> None:
+def test_each_key_of_a_ca_is_read(folder: Path, key: str, written: Any, read: object) -> None:
     assert getattr(read_ca(folder, **{key: written}), key) == read
 
 
@@ -346,10 +333,35 @@ def test_a_ca_is_made_from_the_file_of_its_certificate(folder: Path) -> None:
 
 def test_from_file_takes_the_options_of_a_ca() -> None:
     """They are written twice because type checkers cannot derive them."""
-    fields = get_type_hints(CaConfiguration)
+    of_ca = get_type_hints(CaConfiguration)
     others = {"name", "revocation", "certificate"}
 
-    assert get_type_hints(CaOptions) == {name: fields[name] for name in fields if name not in others}
+    assert get_type_hints(CaOptions) == {name: of_ca[name] for name in of_ca if name not in others}
+
+
+def test_the_options_of_the_app_and_of_the_construct_agree() -> None:
+    """They are written twice: a reader of either finds its forms, `cdk.json` or objects of the CDK."""
+    of_app = {each.name: each for each in fields(JitrConfiguration)}
+    of_construct = inspect.signature(JitrPipeline.__init__).parameters
+    app, construct = (
+        get_type_hints(each, include_extras=True) for each in (JitrConfiguration, JitrPipeline.__init__)
+    )
+    shared = (of_app.keys() & of_construct.keys()) - {"cas"}
+
+    assert of_app.keys() - shared == {
+        "cas",
+        "log_retention_days",
+        "permissions_boundary",
+        "policy",
+        "removal",
+        "stack_name",
+    }
+    for name in shared:
+        # A default that is an object is made by the construct, where None stands for it.
+        default = None if of_app[name].default is MISSING else of_app[name].default
+        assert of_construct[name].default == default, name
+        if name != "encryption_key":  # an ARN, or a key
+            assert in_words(app[name]) == in_words(construct[name]), name
 
 
 def test_a_long_value_is_cut() -> None:

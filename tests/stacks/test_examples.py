@@ -234,6 +234,9 @@ def test_another_team_receives_refusals_reads_the_ledger_and_shows_metrics(examp
     rule = only(example["Reports"], "AWS::Events::Rule")["Properties"]
 
     assert rule["EventPattern"]["detail-type"] == ["Certificate Refused"]
+    assert rule["EventPattern"]["detail"] == {"pipeline": ["Fleet/Jitr"]}
+    permission = only(example["Reports"], "AWS::Lambda::Permission")["Properties"]
+    assert permission["Principal"] == "events.amazonaws.com"
     assert {"dynamodb:GetItem", "dynamodb:Query"} <= reads
     assert not [each for each in reads if not each.startswith("dynamodb:")]
     assert [each[1] for each in shown] == ["Activated", "Refused", "Decisions"]

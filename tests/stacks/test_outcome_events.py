@@ -8,7 +8,6 @@ from typing import Any
 
 import aws_cdk as cdk
 import pytest
-from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda as lambda_
@@ -24,7 +23,6 @@ from iot_jitr import (
 )
 from iot_jitr_runtime.outcome_events import OWED_INDEX, OWED_SHARD, OWED_SINCE, EventType
 from tests.support.stacks import (
-    AWAY,
     FACTORY_CA,
     HOME,
     all_statements,
@@ -35,7 +33,6 @@ from tests.support.stacks import (
     joined,
     named,
     of_type,
-    only,
     template,
     template_of,
     variables,
@@ -214,36 +211,6 @@ def test_rules_and_rights_are_on_the_bus_that_is_passed(fleet: cdk.Stack) -> Non
 
 
 # other stacks, other apps
-
-
-def test_another_stack_can_use_the_events_the_ledger_and_the_metrics(
-    app: cdk.App, pipeline: JitrPipeline, team: cdk.Stack
-) -> None:
-    theirs = function(team)
-    pipeline.grant_read_ledger(theirs)
-    pipeline.on_refused(
-        "Refusals",
-        target=targets.LambdaFunction(theirs),  # type: ignore[arg-type]
-        reason=Reason.NOT_LISTED,
-        cross_stack_scope=team,
-    )
-    board = cdk.Stack(app, "Board", env=AWAY)
-    cloudwatch.Dashboard(board, "Fleet").add_widgets(
-        cloudwatch.GraphWidget(
-            left=[
-                pipeline.metric_activated(),
-                pipeline.metric_refused(Reason.NOT_LISTED),
-                pipeline.metric_events_unpublished(),
-            ]
-        )
-    )
-
-    app.synth()
-
-    assert rule(team)["EventPattern"]["detail"] == {"pipeline": ["Fleet/Jitr"], "reason": ["not_listed"]}
-    permission = only(template(team), "AWS::Lambda::Permission")["Properties"]
-    assert permission["Principal"] == "events.amazonaws.com"
-    assert [each.stack_name for each in team.dependencies] == ["Fleet"]
 
 
 def test_a_rule_of_the_pipelines_stack_may_invoke_a_function_of_another(

@@ -143,7 +143,7 @@ def _who_is_refused(watched: Watched) -> list[Panel]:
     )
     blocked = watched.metrics.of(Metric.BLOCKED)
     return [
-        Panel("By reason", [watched.metrics.by_reason("")], "in 5 minutes", stacked=True),
+        Panel("By reason", [watched.metrics.by_reason()], "in 5 minutes", stacked=True),
         Panel("Blocked: a fault must be fixed", [blocked], "in 5 minutes"),
         Panel("Dead letters", [dead_letters], "messages"),
     ]

@@ -66,7 +66,7 @@ class PipelineMetrics:
             label=label,
         )
 
-    def by_reason(self, label: str) -> cloudwatch.MathExpression:
+    def by_reason(self) -> cloudwatch.MathExpression:
         """How many messages ended for each reason: one line for each reason that occurred."""
         dimensions = f"{self.namespace},{Dimension.REASON},{Dimension.SERVICE}"
         return cloudwatch.MathExpression(
@@ -75,7 +75,7 @@ class PipelineMetrics:
                 f"{Dimension.SERVICE}=\"{self.service}\"', 'Sum', 300)"
             ),
             using_metrics={},
-            label=label,
+            label="",
         )
 
     def of_cas(
