@@ -222,10 +222,11 @@ class JitrPipeline(Construct, Importable):
         self.revocation = self._revocation(parts, revocation or RevocationSettings(), connect_guard)
         self.connect_guard = None if self.revocation is None else self.revocation.connect_guard
         self.outcome_events = self._outcome_events(outcome_events)
+        ca_ids = {name: ca.certificate_id for name, ca in self.cas.items()}
         self.rules = RegistrationRules(
             self,
             "Rules",
-            ca_certificate_ids={name: ca.certificate_id for name, ca in self.cas.items()},
+            ca_certificate_ids=ca_ids,
             queues=self.queues,
             encryption=encryption,
         )
@@ -236,12 +237,8 @@ class JitrPipeline(Construct, Importable):
                 metrics=self.metrics,
                 queues=self.queues,
                 functions=self._functions(),
-                cas={name: ca.certificate_id for name, ca in self.cas.items()},
-                cas_with_crl={
-                    name: ca.certificate_id
-                    for name, ca in self.cas.items()
-                    if ca.configuration.crl_source is not None
-                },
+                cas=ca_ids,
+                cas_with_crl={ca.name: ca_ids[ca.name] for ca in cas if ca.crl_source is not None},
                 activations_per_second=activations_per_second,
                 closes_sessions=self.revocation is not None and self.revocation.sweep.client_id is not None,
                 publishes_events=self.outcome_events is not None,
