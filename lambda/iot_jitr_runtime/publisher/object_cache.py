@@ -7,7 +7,6 @@ CRLs in force are not in it, because the index contains their origins.
 import json
 from dataclasses import astuple, dataclass, field
 from datetime import datetime, timedelta
-from functools import cached_property
 from typing import Any
 
 from iot_jitr_runtime.aws_errors import AwsError
@@ -39,10 +38,14 @@ class ObjectCache:
     now: datetime
     max_age: timedelta | None
     """If it has changed, the cache is not used: a CRL may have been unusable only because of its age."""
+    _former: dict[Origin, CrlRecord | Rejection] | None = None
+    """The objects in S3; None: they have not been read."""
     _current: dict[Origin, CrlRecord | Rejection] = field(default_factory=dict)
 
     def find(self, origin: Origin) -> CrlRecord | UnusableCrlError | None:
         """Return the CRL at `origin`, or why it is unusable; None if it must be read."""
+        if self._former is None:
+            self._former = self._read()
         known = self._former.get(origin)
         if known is not None:
             self._current[origin] = known
@@ -60,7 +63,7 @@ class ObjectCache:
 
     def save(self) -> None:
         """Save the objects that this run found or added; remove those that the source no longer has."""
-        if self._current == (self._former if "_former" in vars(self) else {}):
+        if self._current == (self._former or {}):
             return
         known = self._current.values()
         content = {
@@ -79,8 +82,7 @@ class ObjectCache:
             ContentType="application/json",
         )
 
-    @cached_property
-    def _former(self) -> dict[Origin, CrlRecord | Rejection]:
+    def _read(self) -> dict[Origin, CrlRecord | Rejection]:
         try:
             response = self.store.s3.get_object(Bucket=self.store.bucket, Key=key(self.ca))
             return self._parsed(json.loads(response["Body"].read()))

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 from iot_jitr_runtime.aws_errors import AwsError, deferral
 from iot_jitr_runtime.deadline import Deadline
@@ -48,6 +48,8 @@ NAMED_IN_A_LINE = 100
 PASS_SHARE = 0.8
 """Share of a run's time for the pass; the rest is for releases, which must not wait for the end of a long
 pass."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -192,12 +194,12 @@ class _Run:
         for target in [] if current.dry_run else page.targets:
             # A certificate that cannot be changed now does not stop the others.
             act = partial(self._revoke_one, target)
-            missed |= not self._attempt(target.certificate_id, act, self.pass_deadline.at)
+            missed |= self._attempt(target.certificate_id, act, self.pass_deadline.at) is None
         if page.cursor is None:
             return replace(current, phase=Phase.DONE, missed=missed)
         return replace(current, cursor=page.cursor, missed=missed)
 
-    def _revoke_one(self, target: Target) -> bool:
+    def _revoke_one(self, target: Target) -> RevocationResult:
         result = self.sweep.enforcement.revoke(
             target.certificate_id, self.ca, target.reason, self.indexes.in_force.version
         )
@@ -216,7 +218,7 @@ class _Run:
             revocation_reason=target.reason.label,
             **session,
         )
-        return True
+        return result
 
     def _report_dry_run(self, targets: list[Target]) -> None:
         for start in range(0, len(targets), NAMED_IN_A_LINE):
@@ -260,16 +262,14 @@ class _Run:
                     return False
         return complete
 
-    def _release_one(self, certificate_id: CertificateId) -> bool:
+    def _release_one(self, certificate_id: CertificateId) -> ReleaseResult:
         result, verdict = self.sweep.enforcement.release(certificate_id)
         level = "warning" if result is ReleaseResult.NOT_RELEASED else "info"
         self.sweep.report(level, result, self.ca, certificate_id=certificate_id, **_why(verdict))
-        return True
+        return result
 
-    def _attempt(
-        self, certificate_id: CertificateId, act: Callable[[], bool], until: datetime
-    ) -> bool | None:
-        """Act on one certificate when the rate limiter allows it; None if that was not possible.
+    def _attempt(self, certificate_id: CertificateId, act: Callable[[], T], until: datetime) -> T | None:
+        """Act on one certificate when the rate limiter allows it; return the result, None if that failed.
 
         Raises:
             NoSlotError: The rate limiter does not allow it before `until`.
