@@ -280,6 +280,7 @@ def test_an_unknown_client_id_is_reported_or_refused_at_synthesis() -> None:
 
     (about_sessions,) = (each for each in reported if "left to AWS IoT" in each)
     assert "registers no things" in about_sessions
+    assert "[ack: iot-jitr:sessions-left-to-aws-iot]" in about_sessions
     assert refused.value.key.endswith("revocation.close_sessions")
 
 
