@@ -1,4 +1,4 @@
-"""The device kit as its user has it: the commands, and the programs of docs/devices.md."""
+"""The device kit as its user has it: the commands, and the programs of examples/devices."""
 
 import os
 import shutil
