@@ -17,16 +17,16 @@ import resource
 import statistics
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from hashlib import sha256
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from bench.cold_start import start
+from tests.support.loopback_server import LoopbackServer
 from tools.cost import REQUESTS_AN_ENVIRONMENT, SECONDS_OF_A_CONNECT, guard_environments
 
 ENTRIES = 1_000_000
@@ -206,10 +206,9 @@ def measure(folder: Path, entries: int, count: int, starts: int) -> dict[str, An
         each.mkdir()
         objects[each] = prepare(each, size)
     handler = type("Handler", (_Objects,), {"objects": objects[large]})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    server = LoopbackServer(handler)
     variables = _variables(server.server_port)
-    try:
+    with server.running():
         child = subprocess.run(
             [sys.executable, "-m", "bench.connect_guard", "--handler", str(large), str(count)],
             check=True,
@@ -230,9 +229,6 @@ def measure(folder: Path, entries: int, count: int, starts: int) -> dict[str, An
                 "elapsed_seconds": min(elapsed for _, elapsed in runs),
             }
         measured["index_mb"] = (large / f"{CA}.sqlite").stat().st_size / 1e6
-    finally:
-        server.shutdown()
-        server.server_close()
     return measured
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from tests.support.loopback_server import LoopbackServer
@@ -99,7 +99,7 @@ class FaultProxy:
         return self._server.url
 
     @contextmanager
-    def running(self) -> Iterator["FaultProxy"]:
+    def running(self) -> Iterator[Self]:
         with self._server.running():
             yield self
 
@@ -114,6 +114,9 @@ class FaultProxy:
             yield fault
         finally:
             fault.over = True
+
+    def forwarded(self, request: Request, answer: Answer) -> None:
+        """Called with the service's answer to a request that no fault struck."""
 
     def strike(self, request: Request) -> Answer | None:
         """The response of the first fault that applies to the request; None if none applies."""
@@ -136,7 +139,7 @@ class _Handler(BaseHTTPRequestHandler):
             found[1] if found else "", named or f"{self.command} {self.path}", body, self.client_address[1]
         )
         try:
-            answer = self.proxy.strike(request) or self._forward(body)
+            answer = self.proxy.strike(request) or self._forward(request)
         except BrokenConnectionError:
             self.close_connection = True
             return
@@ -149,18 +152,20 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_PUT = do_POST = do_DELETE = do_PATCH = do_HEAD = handle_request  # noqa: N815 - the base class's
 
-    def _forward(self, body: bytes) -> Answer:
+    def _forward(self, request: Request) -> Answer:
         connection = http.client.HTTPConnection(self.proxy.upstream, timeout=_UPSTREAM_TIMEOUT)
         headers = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
         try:
-            connection.request(self.command, self.path, body, headers)
+            connection.request(self.command, self.path, request.body, headers)
             response = connection.getresponse()
             kept = {n: v for n, v in response.getheaders() if n.lower() not in _HOP_BY_HOP}
-            return Answer(response.status, response.read(), kept)
+            answer = Answer(response.status, response.read(), kept)
         except (OSError, http.client.HTTPException) as error:
             raise BrokenConnectionError from error
         finally:
             connection.close()
+        self.proxy.forwarded(request, answer)
+        return answer
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
         """Write no log."""

@@ -13,7 +13,7 @@ class LoopbackServer(ThreadingHTTPServer):
     """Serves while `running`."""
 
     daemon_threads = True
-    request_queue_size = 64
+    request_queue_size = 512
 
     def __init__(self, handler: type[BaseHTTPRequestHandler]) -> None:
         super().__init__(("127.0.0.1", 0), handler)
