@@ -192,31 +192,6 @@ def test_a_retained_ca_is_adopted_by_its_own_stack(cas: CaCloud) -> None:
     assert cas.tags(ca_id)["jitr:former-state"] == "unregistered"
 
 
-def test_a_mode_change_is_refused_with_the_way_to_do_it(cas: CaCloud) -> None:
-    resource = cas.resource("changing-mode")
-    ca_id = resource.create(cas.sni_only())
-
-    with pytest.raises(FunctionFailedError, match=r"It takes two deployments: \(1\).*\(2\)"):
-        resource.change(mode=Mode.DEFAULT)
-
-    assert cas.state(ca_id) == ON
-
-
-def test_a_ca_with_a_provisioning_template_is_not_adopted(cas: CaCloud) -> None:
-    ca = CaSpec().build()
-    ca_id = cas.iot.register_ca_certificate(
-        caCertificate=ca.pem,
-        certificateMode="SNI_ONLY",
-        setAsActive=True,
-        registrationConfig={"templateBody": "{}", "roleArn": "arn:aws:iam::000000000000:role/jitp"},
-    )["certificateId"]
-
-    with pytest.raises(FunctionFailedError, match="past every check"):
-        cas.resource("adopting").create(cas.sni_only(ca_certificate_pem=ca.pem))
-
-    assert cas.state(ca_id) == DISABLED
-
-
 def test_the_function_may_read_no_other_secret(cas: CaCloud) -> None:
     cas.lab.put_secret("somebody-else/key", "x")
 

@@ -60,14 +60,7 @@ class GuardedCloud(CrlUpload):
     def admit(self, common_name: str) -> DeviceIdentity:
         """Make a device and wait until it has published at the guarded domain."""
         identity = self.cloud.ca.issue(DeviceSpec(common_name))
-        device = Device(
-            self.cloud.credentials(identity),
-            self.guarded,
-            common_name,
-            timeout=TIME_LIMIT,
-            backoff=Backoff(longest=2.0),
-        )
-        assert connect(device).ending is Ending.PUBLISHED
+        assert self.cloud.connect(identity, endpoint=self.guarded).ending is Ending.PUBLISHED
         return identity
 
     def status(self, identity: DeviceIdentity) -> str:

@@ -133,15 +133,6 @@ def test_an_expired_certificate_is_refused_by_the_broker_and_by_the_activator(
     assert cloud.policies_of(certificate_id) == []
 
 
-def test_a_certificate_that_is_not_valid_yet_is_refused(cloud: Cloud) -> None:
-    certificate_id = cloud.plant(cloud.ca.issue(DeviceSpec("too-early", validity=Validity.future())))
-
-    cloud.send_event(certificate_id)
-
-    assert cloud.wait_for_state(certificate_id, State.REFUSED).reason is Reason.NOT_YET_VALID
-    assert cloud.status(certificate_id) == "PENDING_ACTIVATION"
-
-
 def test_a_message_that_is_no_event_is_dead_lettered_with_its_reason(cloud: Cloud) -> None:
     cloud.send("this is no event")
     cloud.wait_until_drained()

@@ -17,6 +17,7 @@ from iot_jitr_cli.connect import (
     Credentials,
     Device,
     Ending,
+    Endpoint,
     Step,
     TimelineEvent,
     connect,
@@ -72,9 +73,12 @@ class Cloud:
             self.files[name] = identity.save(self.folder, name)
         return Credentials.load(self.files[name].chain, self.files[name].key)
 
-    def connect(self, identity: DeviceIdentity, limit: float = TIME_LIMIT) -> ConnectResult:
+    def connect(
+        self, identity: DeviceIdentity, limit: float = TIME_LIMIT, endpoint: Endpoint | None = None
+    ) -> ConnectResult:
         """Let the device connect, and connect again, until it has published."""
-        return connect(replace(self._device(identity), timeout=limit))
+        device = self._device(identity)
+        return connect(replace(device, timeout=limit, endpoint=endpoint or device.endpoint))
 
     def connect_refused(self, identity: DeviceIdentity) -> None:
         """Let the device connect once, and stop after it was refused; fails if it is admitted.
