@@ -279,6 +279,11 @@ class Account:
         count = int(record["attributes"]["ApproximateReceiveCount"]) + 1
         return record | {"attributes": record["attributes"] | {"ApproximateReceiveCount": str(count)}}
 
+    def retry(self, record: dict[str, Any], **later: float) -> list[str]:
+        """Process a message again when this time has passed."""
+        self.clock.pass_time(**later)
+        return self.process(self.redelivered(record))
+
     def status(self, certificate_id: str) -> str:
         response = self.iot.describe_certificate(certificateId=certificate_id)
         return str(response["certificateDescription"]["status"])

@@ -1,6 +1,5 @@
 """The checks of a chain file, its certificates and its key. Each returns a finding and a fix."""
 
-import re
 from datetime import datetime
 
 from cryptography import x509
@@ -21,9 +20,9 @@ from iot_jitr_runtime.accepted_algorithms import (
 from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
 from iot_jitr_runtime.outcomes import Reason, RefusedError
 from iot_jitr_runtime.policy.common_name import check_common_name
+from iot_jitr_runtime.things.patterns import REGISTRY_NAME
 
 _JOIN = "cat device.pem ca.pem > device.chain.pem"
-_THING_NAME = re.compile(r"[a-zA-Z0-9:_-]{1,128}")
 
 Result = tuple[ChainStatus, str, str]
 """ChainStatus, evidence and fix."""
@@ -201,7 +200,7 @@ def common_name(device: Certificate) -> Result:
             str(error),
             "issue a certificate with exactly one common name made of letters, digits, ':', '_' and '-'",
         )
-    if _THING_NAME.fullmatch(name):
+    if REGISTRY_NAME.fullmatch(name):
         return passed(f"'{name}'")
     return warning(
         f"'{name}' serves as client id, but not as a thing's name",

@@ -310,8 +310,7 @@ def test_only_an_activation_has_a_waiting_time(aws: Account) -> None:
         aws.process(record)
     assert aws.decisions[-1].waited is None
 
-    aws.clock.pass_time(seconds=90)
-    aws.process(aws.redelivered(record))
+    aws.retry(record, seconds=90)
     assert (aws.decisions[-1].waited, aws.decisions[-1].retry_in) == (90, None)
 
 

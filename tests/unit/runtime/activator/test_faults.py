@@ -9,12 +9,11 @@ import pytest
 
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceSpec
-from iot_jitr_runtime.device_certificate import DeviceCertificate
 from iot_jitr_runtime.dynamodb import Update
 from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.ledger.rows import LEASE_TOKEN
 from iot_jitr_runtime.outcomes import Reason, Verdict
-from iot_jitr_runtime.policy.attachment import SharedPolicy
+from iot_jitr_runtime.policy.attachment import PerDevicePolicy
 from tests.support.account import POLICY, REFUSE_ALL, Account
 from tests.support.faults import EVERY_FAULT, Fault, Step, cut_off, injected, meanwhile, step_name, stepped
 
@@ -61,8 +60,7 @@ def test_after_any_fault_at_any_call_redelivery_activates(aws: Account, step: St
         assert row.serial_number is not None
     assert back == [record["messageId"]], "the message must come back: it is not decided"
 
-    aws.clock.pass_time(minutes=20)
-    back = aws.process(aws.redelivered(record))
+    back = aws.retry(record, minutes=20)
 
     assert back == []
     assert aws.status(certificate_id) == "ACTIVE"
@@ -101,12 +99,10 @@ def test_the_claim_of_a_crashed_worker_expires_with_its_time_out(aws: Account, o
         aws.process(record)
 
     for seconds in (0, 31):
-        aws.clock.pass_time(seconds=seconds)
-        assert aws.process(aws.redelivered(record)) == [record["messageId"]]
+        assert aws.retry(record, seconds=seconds) == [record["messageId"]]
         assert aws.reason is Reason.CLAIMED_ELSEWHERE
 
-    aws.clock.pass_time(seconds=5)
-    assert aws.process(aws.redelivered(record)) == []
+    assert aws.retry(record, seconds=5) == []
     assert aws.status(certificate_id) == "ACTIVE"
 
 
@@ -117,34 +113,23 @@ class OneThing:
         return "pump"
 
 
-class RecordsThing(SharedPolicy):
-    """A policy that records for which thing it was attached."""
-
-    thing_name: str | None = None
-
-    def attach(self, device: DeviceCertificate, thing_name: str | None) -> str:
-        self.thing_name = thing_name
-        return super().attach(device, thing_name)
-
-
 @pytest.mark.parametrize("step", [None, *CHANGES], ids=step_name)
 def test_policy_and_row_have_the_thing_after_a_fault_at_any_call(aws: Account, step: Step | None) -> None:
     aws.parts["things"] = OneThing()
-    aws.parts["policy"] = policy = RecordsThing(aws.iot, POLICY)
+    aws.parts["policy"] = PerDevicePolicy(aws.iot, "own-", {"Resource": "client/{{thing_name}}"})
     certificate_id = aws.pending()
     record = aws.event(certificate_id)
     if step is not None:
         with cut_off(aws, step, Fault.CRASH_AFTER):
             aws.process(record)
-        policy.thing_name = None
         aws.clock.pass_time(minutes=5)
 
     aws.process(aws.redelivered(record))
 
     row = aws.row(certificate_id)
     assert (row.state, row.thing_name) == (State.ACTIVATED, "pump")
-    if step is None or step[1] != "TransactWriteItems":
-        assert policy.thing_name == "pump"
+    policy = aws.iot.get_policy(policyName=row.policy_name)["policyDocument"]
+    assert policy == '{"Resource":"client/pump"}'
 
 
 def test_a_half_activated_certificate_that_an_operator_makes_inactive_stays_inactive(aws: Account) -> None:
@@ -154,8 +139,7 @@ def test_a_half_activated_certificate_that_an_operator_makes_inactive_stays_inac
         aws.process(record)
     aws.iot.update_certificate(certificateId=certificate_id, newStatus="INACTIVE")
 
-    aws.clock.pass_time(minutes=5)
-    aws.process(aws.redelivered(record))
+    aws.retry(record, minutes=5)
 
     assert aws.reason is Reason.NOT_PENDING
     assert aws.status(certificate_id) == "INACTIVE"

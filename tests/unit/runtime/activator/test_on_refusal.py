@@ -103,8 +103,7 @@ def test_after_any_fault_redelivery_ends_with_status_and_reason(
         row = aws.row(certificate_id)
         assert row.reason is Reason.EXPIRED, "a status never changes before its reason is recorded"
         assert row.common_name is not None, "nor before the device is recorded"
-    aws.clock.pass_time(minutes=20)
-    aws.process(aws.redelivered(record))
+    aws.retry(record, minutes=20)
 
     row = aws.row(certificate_id)
     assert aws.status(certificate_id) == "INACTIVE"

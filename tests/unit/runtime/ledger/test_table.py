@@ -4,8 +4,6 @@ from collections.abc import Callable
 
 import boto3
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from iot_jitr_runtime.dynamodb import Update
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId, SerialNumber
@@ -99,19 +97,6 @@ def test_the_message_that_a_deferral_waits_for_may_claim_early(aws: Account) -> 
     with pytest.raises(StaleError):
         claim(aws, now=2_000, message="other")
     assert claim(aws, now=2_000, message="waiting").row.reason is Reason.THROTTLED
-
-
-@given(
-    valid_until=st.integers(0, 100),
-    sent_at=st.integers(0, 100),
-    waiting=st.sampled_from([None, "m1", "m2"]),
-    message=st.sampled_from(["m1", "m2"]),
-)
-def test_a_decision_applies_exactly_to_the_events_sent_up_to_its_valid_until(
-    valid_until: int, sent_at: int, waiting: str | None, message: str
-) -> None:
-    known = Row(CERTIFICATE, valid_until=valid_until, waiting_message_id=waiting)
-    assert known.makes_stale(sent_at, message) == (sent_at <= valid_until and waiting != message)
 
 
 # Waiting for a slot of the rate limiter.

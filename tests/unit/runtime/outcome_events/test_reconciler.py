@@ -72,8 +72,7 @@ def test_a_certificate_that_is_deferred_is_published_with_the_reason(
 ) -> None:
     record = aws.event(device)
     aws.process(record)
-    aws.clock.pass_time(minutes=20)
-    aws.process(aws.redelivered(record))
+    aws.retry(record, minutes=20)
 
     newest(aws, reconciler)
 

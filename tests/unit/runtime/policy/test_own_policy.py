@@ -103,8 +103,7 @@ def test_after_any_fault_redelivery_ends_with_one_policy(aws: Account, operation
 
     with cut_off(aws, ("iot", operation, 1), fault):
         aws.process(record)
-    aws.clock.pass_time(minutes=20)
-    aws.process(aws.redelivered(record))
+    aws.retry(record, minutes=20)
 
     assert aws.status(certificate_id) == "ACTIVE"
     assert aws.policies(certificate_id) == [f"{PREFIX}{certificate_id}"]

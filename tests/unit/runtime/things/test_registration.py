@@ -164,8 +164,7 @@ def test_after_any_fault_redelivery_ends_with_one_thing_and_its_name_in_the_ledg
 
     with cut_off(aws, step, fault):
         aws.process(record)
-    aws.clock.pass_time(minutes=20)
-    aws.process(aws.redelivered(record))
+    aws.retry(record, minutes=20)
 
     row = aws.row(certificate_id)
     assert aws.status(certificate_id) == "ACTIVE"
@@ -213,6 +212,5 @@ def test_a_missing_type_or_group_defers_until_it_exists(aws: Account, settings: 
     assert aws.reason is Reason.THING_SETUP_MISSING
     aws.iot.create_thing_type(thingTypeName="Missing")
     aws.iot.create_thing_group(thingGroupName="missing")
-    aws.clock.pass_time(minutes=20)
-    aws.process(aws.redelivered(record))
+    aws.retry(record, minutes=20)
     assert aws.status(certificate_id) == "ACTIVE"

@@ -182,8 +182,7 @@ def test_after_any_fault_in_a_renewal_redelivery_ends_with_one_successor(
     with cut_off(aws, step, fault):
         aws.process(record)
     assert aws.status(old) == "ACTIVE"
-    aws.clock.pass_time(minutes=20)
-    aws.process(aws.redelivered(record))
+    aws.retry(record, minutes=20)
     assert (aws.status(old), aws.status(new)) == ("ACTIVE", "ACTIVE")
     aws.clock.pass_time(hours=25)
     retire_due(aws)
