@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from iot_jitr_policy import vocabulary as v
 from iot_jitr_runtime.errors import JitrError
-from iot_jitr_runtime.policy import Placeholder
+from iot_jitr_runtime.policy import PLACEHOLDER, Placeholder
 
 _ARN = re.compile(
     r"arn:(?P<partition>aws[a-z-]*|\$\{AWS::Partition\})"
@@ -15,7 +15,7 @@ _ARN = re.compile(
     r":(?P<type>[a-z]+)/(?P<name>.+)",
     re.DOTALL,
 )
-_IDENTITY = re.compile(r"\$\{([^}]*)\}|\{\{(.*?)\}\}")
+_IDENTITY = re.compile(f"{v.VARIABLE.pattern}|{PLACEHOLDER.pattern}")
 
 
 class NotAnIotArnError(JitrError):

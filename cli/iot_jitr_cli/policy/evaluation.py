@@ -19,7 +19,8 @@ from iot_jitr_runtime.certificates import Certificate
 _UNREPLACED = set("*$+?#")
 """If a certificate's field contains one of these characters, AWS does not replace the variable."""
 
-_TOKEN = re.compile(r"\$\{([^}]*)\}|[*?]")
+TOKEN = re.compile(rf"{v.VARIABLE.pattern}|[*?]")
+"""A policy variable, whose name is the first group, or a wildcard of policies."""
 
 
 class Access(StrEnum):
@@ -58,16 +59,15 @@ class Session:
         return cls(client_id, common_name, thing_name, certificate.serial_number)
 
     @cached_property
-    def values(self) -> Mapping[str, str]:
-        """The policy variables that have a value."""
-        values = {
+    def values(self) -> Mapping[str, str | None]:
+        """The policy variables that are known offline; None: the variable has no value for this device."""
+        return {
             v.CLIENT_ID: self.client_id,
             v.COMMON_NAME: self.common_name,
             "iot:Certificate.SerialNumber": self.serial_number,
             v.THING_NAME: self.thing_name,
             v.IS_ATTACHED: "false" if self.thing_name is None else "true",
         }
-        return {key: value for key, value in values.items() if value is not None}
 
     def replaced(self, name: str) -> str | None:
         """Return the value of `${name}` in a resource; None if AWS does not replace it."""
@@ -112,7 +112,7 @@ def decide(
 def pattern(template: str, session: Session) -> re.Pattern[str]:
     """Return the pattern of a name in a policy for one device, with variables and wildcards replaced."""
     parts, at = [], 0
-    for token in _TOKEN.finditer(template):
+    for token in TOKEN.finditer(template):
         parts.append(re.escape(template[at : token.start()]))
         parts.append(_part(token, session))
         at = token.end()
@@ -155,17 +155,13 @@ def _conditions_hold(conditions: Iterable[Condition], session: Session) -> bool 
 
 def _condition_holds(condition: Condition, session: Session) -> bool | None:
     operator = condition.operator.removesuffix("IfExists")
-    value = session.values.get(condition.key)
-    if operator not in _TESTS or not _is_evaluated(condition.key):
+    if operator not in _TESTS or condition.key not in session.values:
         return None
+    value = session.values[condition.key]
     if value is None:
         return operator != condition.operator or operator in _NEGATED
     found = any(_TESTS[operator](each.text, value, session) for each in condition.values)
     return found != (operator in _NEGATED)
-
-
-def _is_evaluated(key: str) -> bool:
-    return key in {v.CLIENT_ID, v.COMMON_NAME, v.THING_NAME, v.IS_ATTACHED, "iot:Certificate.SerialNumber"}
 
 
 def _equals(expected: str, value: str, session: Session) -> bool:

@@ -5,12 +5,11 @@ the neighbour's), and a fixed list of questions is added. The neighbour's name b
 because `devices/${…CommonName}*` allows access to exactly those topics.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from iot_jitr_cli.policy.evaluation import Access, Decision, Session, decide
+from iot_jitr_cli.policy.evaluation import TOKEN, Access, Decision, Session, decide
 from iot_jitr_policy import vocabulary as v
 from iot_jitr_policy.document import Effect, PolicyDocument, Statement
 from iot_jitr_policy.resources import NotAnIotArnError, Resource
@@ -18,7 +17,7 @@ from iot_jitr_policy.resources import NotAnIotArnError, Resource
 SAMPLE = "sample"
 """The text that replaces a wildcard in the names to evaluate."""
 
-_PART = re.compile(r"(\$\{[^}]*\}|[*?])")
+_OF_WILDCARDS = {"*": SAMPLE, "?": "x"}
 
 
 class Whose(StrEnum):
@@ -132,11 +131,6 @@ def _granted_by(statement: Statement, session: Session) -> Iterator[tuple[str, R
 
 def _example(name: str, session: Session) -> str | None:
     """A name that matches the pattern; None if one of its variables has no value for this device."""
-    parts = []
-    for part in _PART.split(name):
-        variable = v.VARIABLE.fullmatch(part)
-        value = session.replaced(variable[1]) if variable else {"*": SAMPLE, "?": "x"}.get(part, part)
-        if value is None:
-            return None
-        parts.append(value)
-    return "".join(parts)
+    if None in map(session.replaced, v.VARIABLE.findall(name)):
+        return None
+    return TOKEN.sub(lambda token: _OF_WILDCARDS.get(token[0]) or session.replaced(token[1]) or "", name)

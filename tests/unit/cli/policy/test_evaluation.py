@@ -233,7 +233,7 @@ def test_the_local_clouds_evaluator_has_the_same_result(
 
     text = json.dumps({"Version": "2012-10-17", "Statement": statements})
     session = Session("sensor-7", "sensor-7", thing)
-    context = {key.lower(): value for key, value in session.values.items()}
+    context = {key.lower(): value for key, value in session.values.items() if value is not None}
 
     theirs = evaluate(
         EvalContext(
