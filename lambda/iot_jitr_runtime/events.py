@@ -6,18 +6,15 @@ https://docs.aws.amazon.com/iot/latest/developerguide/auto-register-device-cert.
 """
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from iot_jitr_runtime.identifiers import CertificateId
+from iot_jitr_runtime.identifiers import ID_FORMAT, CertificateId
 from iot_jitr_runtime.outcomes import PermanentError, Reason
 
 TOPIC_PREFIX = "$aws/events/certificates/registered/"
 """Prefix of the topic of a registration event; the CA certificate's id follows."""
-
-_CERTIFICATE_ID = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +59,7 @@ def certificate_id(body: str) -> CertificateId:
             Reason.MALFORMED_EVENT, f"the message is a JSON {type(event).__name__}, not an object"
         )
     found = event.get("certificateId")
-    if not isinstance(found, str) or not _CERTIFICATE_ID.fullmatch(found):
+    if not isinstance(found, str) or not ID_FORMAT.fullmatch(found):
         raise PermanentError(
             Reason.MALFORMED_EVENT,
             f"certificateId is {str(found)[:80]!r}, not 64 lower-case hexadecimal digits",

@@ -1,16 +1,13 @@
 """A registered CA certificate with its owner, from two calls of AWS IoT."""
 
-import re
 from dataclasses import dataclass
 
 from iot_jitr_cli.console import WrongUseError
 from iot_jitr_runtime.ca_registration.ownership import read_ownership
 from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaState, CaStatus
 from iot_jitr_runtime.ca_registration.registry import CaRegistry, NotRegisteredError, RegisteredCa
-from iot_jitr_runtime.identifiers import CaCertificateId
+from iot_jitr_runtime.identifiers import ID_FORMAT, CaCertificateId
 from iot_jitr_runtime.ownership import Claim, UnreadableOwnershipError
-
-_FULL_ID = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -87,7 +84,7 @@ def resolve(registry: CaRegistry, text: str) -> CaCertificateId:
     if not text:
         # Every id begins with an empty text. With an unset shell variable, 'disable' would use the only CA.
         raise WrongUseError("found an empty id, expected one that 'jitr ca list' names, or its beginning")
-    if _FULL_ID.fullmatch(text):
+    if ID_FORMAT.fullmatch(text):
         return CaCertificateId(text)
     matches = [ca_id for ca_id in registry.ids() if ca_id.startswith(text)]
     if not matches:

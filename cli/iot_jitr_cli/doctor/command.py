@@ -1,6 +1,5 @@
 """`jitr doctor`: why is this device not active?"""
 
-import re
 from datetime import datetime
 from pathlib import Path
 
@@ -21,9 +20,7 @@ from iot_jitr_cli.session import aws_session
 from iot_jitr_cli.status import waiting_view
 from iot_jitr_cli.status.fleet import ALL_ROWS, Fleet
 from iot_jitr_runtime.accepted_algorithms import PrivateKey
-from iot_jitr_runtime.identifiers import CertificateId
-
-_ID = re.compile(r"[0-9a-f]{64}")
+from iot_jitr_runtime.identifiers import ID_FORMAT, CertificateId
 
 
 @click.command()
@@ -125,7 +122,7 @@ def _key(content: bytes | None) -> PrivateKey | None:
 
 
 def _checked(certificate_id: str) -> CertificateId:
-    if not _ID.fullmatch(certificate_id):
+    if not ID_FORMAT.fullmatch(certificate_id):
         raise WrongUseError(
             f"'{certificate_id[:80]}' is not a certificate id: expected 64 lower-case hexadecimal digits"
         )

@@ -8,14 +8,13 @@ from typing import NewType
 from iot_jitr_runtime.certificate_fields import Field, MissingFieldError, value_of
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.errors import JitrError
-from iot_jitr_runtime.identifiers import CaCertificateId, SerialNumber
+from iot_jitr_runtime.identifiers import ID_FORMAT, CaCertificateId, SerialNumber
 
 TABLE_KEY = "deviceKey"
 """Partition key of the allow list's table."""
 ATTRIBUTES = "thingAttributes"
 """Attribute with the attributes of the device's thing, a map of strings."""
 
-_CA_ID = re.compile(r"[0-9a-f]{64}")
 _SERIAL = re.compile(r"[0-9a-fA-F]{1,40}")
 _LONGEST_VALUE = 256
 _WILDCARDS = "*?"
@@ -64,7 +63,7 @@ def ca_serial_key(ca_certificate_id: str, serial_number: str) -> DeviceKey:
         InvalidKeyError: One of them has another format.
     """
     ca = ca_certificate_id.strip().lower()
-    if not _CA_ID.fullmatch(ca):
+    if not ID_FORMAT.fullmatch(ca):
         raise InvalidKeyError(
             f"'{ca[:80]}' is not a CA certificate id, expected 64 hexadecimal digits as 'jitr ca list' shows"
         )
