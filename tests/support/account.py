@@ -294,6 +294,15 @@ class Account:
         ]
         return [p["policyName"] for p in self.iot.list_attached_policies(target=arn)["policies"]]
 
+    def queued(self) -> list[str]:
+        """Receive the messages of the activation queue; return their bodies."""
+        found: list[str] = []
+        while messages := self.sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get(
+            "Messages"
+        ):
+            found += [message["Body"] for message in messages]
+        return found
+
     def dead_letters(self) -> list[dict[str, Any]]:
         response = self.sqs.receive_message(
             QueueUrl=self.dead_letter_queue_url, MessageAttributeNames=["All"], MaxNumberOfMessages=10

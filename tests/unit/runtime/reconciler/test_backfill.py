@@ -6,7 +6,8 @@ import pytest
 
 from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_runtime.identifiers import CertificateId
-from iot_jitr_runtime.ledger import SERIAL_INDEX, SERIAL_INDEX_KEY, State, ca_serial
+from iot_jitr_runtime.ledger import State
+from iot_jitr_runtime.ledger.revocations import RevocationLedger
 from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
 from iot_jitr_runtime.reconciler.backfill import Backfill, Backfilled
 from iot_jitr_runtime.sweep.state import SweepStates
@@ -53,13 +54,8 @@ def test_a_backfilled_certificate_is_found_by_its_serial_number(aws: Account, st
     assert row.serial_number is not None
     assert row.state is State.KNOWN
     assert row.common_name is not None
-    found = aws.dynamodb.query(
-        TableName=aws.table,
-        IndexName=SERIAL_INDEX,
-        KeyConditionExpression=f"{SERIAL_INDEX_KEY} = :key",
-        ExpressionAttributeValues={":key": {"S": ca_serial(aws.ca_id, row.serial_number)}},
-    )
-    assert [item["certificateId"]["S"] for item in found["Items"]] == [certificate_id]
+    ledger = RevocationLedger(aws.dynamodb, aws.table)
+    assert ledger.find(aws.ca_id, row.serial_number) == [certificate_id]
 
 
 @pytest.mark.parametrize(("status", "devices"), [("ACTIVE", 1), ("INACTIVE", 0), ("REVOKED", 0)])

@@ -61,10 +61,7 @@ def test_every_certificate_is_queued_once_in_the_form_of_an_event(aws: Account) 
 
     assert queue.send(CA, ids(23)) == 23
 
-    found = []
-    while messages := aws.sqs.receive_message(QueueUrl=aws.queue_url, MaxNumberOfMessages=10).get("Messages"):
-        found += [json.loads(message["Body"])["certificateId"] for message in messages]
-    assert sorted(found) == ids(23)
+    assert sorted(json.loads(body)["certificateId"] for body in aws.queued()) == ids(23)
 
 
 def test_without_certificates_there_is_no_call_of_sqs(aws: Account) -> None:

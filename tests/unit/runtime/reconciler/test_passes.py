@@ -103,20 +103,13 @@ def register_all(aws: Account, listing: FakeList, numbers: range, unit: str) -> 
         register(aws, listing, **{unit: number})  # type: ignore[arg-type]
 
 
-def queued(aws: Account) -> list[str]:
-    found: list[str] = []
-    while messages := aws.sqs.receive_message(QueueUrl=aws.queue_url, MaxNumberOfMessages=10).get("Messages"):
-        found += [message["Body"] for message in messages]
-    return found
-
-
 def test_a_certificate_whose_event_is_lost_is_activated(aws: Account, listing: FakeList) -> None:
     certificate_id = register(aws, listing)
 
     statistics = newest(aws, passes(aws, listing))
 
     assert (statistics.requeued, statistics.ended) == (1, True)
-    [body] = queued(aws)
+    [body] = aws.queued()
     aws.process(aws.send(body))
     assert aws.status(certificate_id) == "ACTIVE"
 
@@ -272,13 +265,13 @@ def test_a_device_registered_while_a_page_is_read_is_not_missed(aws: Account, li
     young = CertificateSummary(aws.pending(), "PENDING_ACTIVATION", aws.clock())
     listing.certificates.append(young)
     newest(aws, of)
-    queued(aws)
+    aws.queued()
 
     aws.clock.pass_time(hours=1)
     statistics = newest(aws, passes(aws, listing))
 
     assert statistics.requeued >= 1
-    assert any(young.certificate_id in body for body in queued(aws))
+    assert any(young.certificate_id in body for body in aws.queued())
 
 
 def test_a_young_certificate_is_found_by_a_later_pass(aws: Account, listing: FakeList) -> None:

@@ -39,8 +39,7 @@ def module(aws: Account, monkeypatch: pytest.MonkeyPatch, log: io.StringIO) -> A
 
 
 def queued(aws: Account) -> list[str]:
-    received = aws.sqs.receive_message(QueueUrl=aws.queue_url, MaxNumberOfMessages=10)
-    return [json.loads(message["Body"])["certificateId"] for message in received.get("Messages", [])]
+    return [json.loads(body)["certificateId"] for body in aws.queued()]
 
 
 def test_a_run_queues_undecided_certificates_and_backfills_unknown_ones(

@@ -22,6 +22,7 @@ from tests.support.account import Account
 from tests.support.answers import answered
 from tests.support.faults import Fault, injected
 from tests.support.lambda_function import lines
+from tests.support.things import arn_of
 
 
 def certificate(number: int) -> CertificateId:
@@ -184,9 +185,7 @@ def test_persistent_task_failures_fail_the_run(aws: Account) -> None:
 def policy_to_delete(aws: Account, rate: float = 1e6) -> tuple[str, str, Action]:
     certificate_id = aws.pending()
     name = f"jitr-{certificate_id}"
-    arn = aws.iot.describe_certificate(certificateId=certificate_id)["certificateDescription"][
-        "certificateArn"
-    ]
+    arn = arn_of(aws, certificate_id)
     aws.iot.create_policy(policyName=name, policyDocument='{"Version": "2012-10-17", "Statement": []}')
     aws.iot.attach_policy(policyName=name, target=arn)
     aws.ledger.tasks.schedule_policy_deletion(certificate_id, policy_name=name, at=aws.clock.milliseconds)

@@ -17,7 +17,6 @@ from iot_jitr_runtime.sweep.sessions import SessionResult
 from iot_jitr_runtime.sweep.sweep import DEFERRED, DRY_RUN, LIMIT_TRIPPED
 from iot_jitr_runtime.sweep.targets import MassRevocationLimit
 from iot_jitr_runtime.things.registration import Things
-from tests.support.account import POLICY
 from tests.support.crls import HOLD, KEY_COMPROMISE
 from tests.support.faults import Fault, injected
 from tests.support.lambda_function import context, started
@@ -37,18 +36,13 @@ class Invocation:
             "dry_run": False,
             "client_id": None,
         } | sweep
-        self.variables = {
-            environment.LEDGER_TABLE: harness.aws.table,
+        own = {
             environment.REVOCATION_BUCKET: harness.store.bucket,
             environment.CAS: json.dumps({harness.ca: {"revocation": "crl"}, "x": {"revocation": "none"}}),
-            environment.DEVICE_POLICY: json.dumps(
-                {"kind": "shared", "name": POLICY, "needs_common_name": True}
-            ),
-            environment.ACTIVATIONS_PER_SECOND: "1000",
             environment.SWEEP: json.dumps(settings),
         }
         self.log = io.StringIO()
-        self.module = started(monkeypatch, "sweep", self.variables, self.log)
+        self.module = started(monkeypatch, "sweep", harness.aws.environment | own, self.log)
         # The responses of this client name the CA of the certificate, as those of AWS IoT; moto omits it.
         real = self.module.boto3.client
 

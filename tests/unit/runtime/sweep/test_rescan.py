@@ -68,13 +68,18 @@ def test_a_rescan_requested_during_a_run_is_done_by_a_later_run(harness: SweepHa
     assert harness.status(second) == "REVOKED"
 
 
-def test_the_mass_revocation_limit_applies_to_backfilled_certificates(harness: SweepHarness) -> None:
-    devices = harness.register_elsewhere(2)
+@pytest.mark.parametrize("backfilled", [True, False], ids=["backfilled", "activated"])
+def test_the_mass_revocation_limit_applies_to_certificates_that_are_added_late(
+    harness: SweepHarness, *, backfilled: bool
+) -> None:
+    harness.activate_devices()
+    names = ("late-1", "late-2")
+    devices = harness.register_elsewhere(2) if backfilled else [harness.register(name) for name in names]
     harness.publish(dict.fromkeys(devices))
     limit = MassRevocationLimit(share=0.1, minimum=2)
     harness.sweep(limit=limit)
     for device in devices:
-        add(harness, device)
+        add(harness, device) if backfilled else harness.activate(device)
 
     harness.sweep_after_the_settle_time(limit=limit)
     assert harness.tripped() is not None
@@ -85,24 +90,6 @@ def test_the_mass_revocation_limit_applies_to_backfilled_certificates(harness: S
 
     assert {harness.status(device) for device in devices} == {"REVOKED"}
     assert harness.tripped() is None
-
-
-def test_the_mass_revocation_limit_applies_to_late_activations(harness: SweepHarness) -> None:
-    harness.activate_devices()
-    late = [harness.register(f"late-{number}") for number in range(2)]
-    harness.publish(dict.fromkeys(late))
-    limit = MassRevocationLimit(share=0.1, minimum=2)
-    harness.sweep(limit=limit)
-    for device in late:
-        harness.activate(device)
-
-    harness.sweep_after_the_settle_time(limit=limit)
-    assert harness.tripped() is not None
-    assert {harness.status(device) for device in late} == {"ACTIVE"}
-
-    harness.confirm()
-    harness.sweep(limit=limit)
-    assert {harness.status(device) for device in late} == {"REVOKED"}
 
 
 def test_a_dry_run_keeps_them_active_until_it_ends(harness: SweepHarness) -> None:

@@ -1,6 +1,7 @@
 """What a new CRL revokes or suspends, what a lifted hold releases, and what stays as it is."""
 
 from contextlib import ExitStack, closing
+from typing import Any
 
 import pytest
 
@@ -117,29 +118,23 @@ def test_a_certificate_that_another_caller_activated_is_revoked_as_well(harness:
     assert harness.status(device) == "REVOKED"
 
 
-def test_a_pending_certificate_that_is_revoked_becomes_revoked(harness: SweepHarness) -> None:
+@pytest.mark.parametrize(
+    ("reason", "status", "state"),
+    [(KEY_COMPROMISE, "REVOKED", State.REVOKED), (HOLD, "PENDING_ACTIVATION", State.REFUSED)],
+)
+def test_a_pending_certificate_becomes_revoked_and_is_not_suspended(
+    harness: SweepHarness, reason: Any, status: str, state: State
+) -> None:
     harness.publish()
     device = harness.register()
-    harness.publish({device: None})
+    harness.publish({device: reason})
     harness.activator = harness.new_activator()
     harness.activate(device)
     assert (harness.status(device), harness.row(device).state) == ("PENDING_ACTIVATION", State.REFUSED)
-
-    harness.sweep()
-
-    assert harness.status(device) == "REVOKED"
-
-
-def test_a_pending_certificate_on_hold_stays_pending(harness: SweepHarness) -> None:
-    harness.publish()
-    device = harness.register()
-    harness.publish({device: HOLD})
-    harness.activator = harness.new_activator()
-    harness.activate(device)
 
     harness.settle()
 
-    assert (harness.status(device), harness.row(device).state) == ("PENDING_ACTIVATION", State.REFUSED)
+    assert (harness.status(device), harness.row(device).state) == (status, state)
 
 
 def test_a_serial_that_is_not_registered_is_not_activated_later(harness: SweepHarness) -> None:
