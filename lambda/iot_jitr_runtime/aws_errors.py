@@ -22,7 +22,7 @@ AwsError = (ClientError, BotoCoreError)
 """All exceptions of a boto3 call: the service returned an error, or could not be reached."""
 
 # AWS IoT's LimitExceededException is not here: it is a quota on resources, and waiting does not help.
-_THROTTLED = {
+THROTTLED = {
     "Throttling",
     "ThrottlingException",
     "ThrottledException",
@@ -33,6 +33,7 @@ _THROTTLED = {
     "TransactionInProgressException",
     "SlowDown",
 }
+"""The error codes of AWS services for a throttled call."""
 DENIED = {
     "AccessDenied",
     "AccessDeniedException",
@@ -57,7 +58,7 @@ def deferral(error: ClientError | BotoCoreError) -> Verdict:
     delivers the message again.
     """
     code = error_code(error)
-    if code in _THROTTLED:
+    if code in THROTTLED:
         return Verdict(Reason.THROTTLED, str(error))
     if code in DENIED:
         return Verdict(Reason.ACCESS_DENIED, str(error))

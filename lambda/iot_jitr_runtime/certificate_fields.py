@@ -4,7 +4,6 @@ Configurations use them for certificates that do not exist yet: in names of thin
 A certificate must have the field exactly once: if there are several, two programs may use different ones.
 """
 
-import re
 from collections.abc import Callable, Collection
 from difflib import get_close_matches
 from enum import StrEnum
@@ -14,8 +13,8 @@ from cryptography.x509.oid import NameOID
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.identifiers import CaCertificateId
+from iot_jitr_runtime.policy import PLACEHOLDER
 
-_PLACEHOLDER = re.compile(r"\{\{(.*?)\}\}")
 _SHOWN = 80
 
 
@@ -90,7 +89,7 @@ def fields_of(template: str) -> set[Field]:
     Raises:
         UnknownFieldError: It names a field that is not one of `Field`.
     """
-    names = _PLACEHOLDER.findall(template)
+    names = PLACEHOLDER.findall(template)
     for name in names:
         if name not in set(Field):
             raise UnknownFieldError(_unknown(name, list(Field)))
@@ -104,7 +103,7 @@ def fill(template: str, value: Callable[[Field], str]) -> str:
         template: A text that `fields_of` accepts.
         value: Returns the value of a field; its exceptions propagate.
     """
-    return _PLACEHOLDER.sub(lambda match: value(Field(match[1])), template)
+    return PLACEHOLDER.sub(lambda match: value(Field(match[1])), template)
 
 
 def _unknown(name: str, known: Collection[str]) -> str:

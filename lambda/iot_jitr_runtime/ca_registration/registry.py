@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
-from iot_jitr_runtime.aws_errors import DENIED, AwsError, error_code
+from iot_jitr_runtime.aws_errors import DENIED, THROTTLED, AwsError, error_code
 from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaState, CaStatus, Mode
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.errors import JitrError
@@ -64,10 +64,7 @@ EXPLAINED: dict[str, tuple[type[RegistryError], str]] = {
             "ask for a higher quota"
         ),
     ),
-    **dict.fromkeys(
-        ["ThrottlingException", "TooManyRequestsException"],
-        (RegistryError, "throttled through all retries; try again later"),
-    ),
+    **dict.fromkeys(THROTTLED, (RegistryError, "throttled through all retries; try again later")),
     **dict.fromkeys(DENIED, (DeniedError, "the permission is missing")),
 }
 """The error for each error code of AWS IoT, and its explanation."""
