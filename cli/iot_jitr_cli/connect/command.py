@@ -12,7 +12,7 @@ from rich.text import Text
 from iot_jitr_cli.connect.credentials import Credentials
 from iot_jitr_cli.connect.device import DEFAULT_TIMEOUT, DEFAULT_TOPIC, Device
 from iot_jitr_cli.connect.device import connect as connect_device
-from iot_jitr_cli.connect.endpoint import endpoint_options, find_endpoint, read_account_host
+from iot_jitr_cli.connect.endpoint import ca_file_option, endpoint_option, find_endpoint, read_account_host
 from iot_jitr_cli.connect.timeline import ConnectResult, Ending, Step, TimelineEvent
 from iot_jitr_cli.console import FILE, ExitCode, json_option, out, print_json, printable
 from iot_jitr_cli.deployment import NoDeploymentError, find_deployment, stack_option
@@ -34,7 +34,8 @@ _STYLES = {Step.REFUSED: "yellow", Step.FAILED: "red", Step.WAITING: "dim", Step
 @click.command()
 @click.argument("chain_file", metavar="CHAIN", type=FILE)
 @click.option("--key", "key_file", type=FILE, required=True, help="The device's private key.")
-@endpoint_options
+@endpoint_option
+@ca_file_option
 @stack_option
 @click.option("--client-id", help="Default: the certificate's common name.")
 @click.option(

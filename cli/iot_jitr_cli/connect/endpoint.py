@@ -1,7 +1,7 @@
 """The MQTT endpoint that a device connects to: given by the caller, or the account's own."""
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mypy_boto3_iot import IoTClient
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 MQTT_TLS_PORT = 8883
 HTTPS_PORT = 443
@@ -108,19 +105,19 @@ def domain_name(iot: "IoTClient", domain_configuration: str) -> str:
     return found["domainName"].partition(":")[0]
 
 
-def endpoint_options(command: "Callable[P, R]") -> "Callable[P, R]":
-    """Add `--endpoint` and `--ca-file` to a command, as its arguments `endpoint` and `ca_file`."""
-    endpoint = click.option(
-        "--endpoint",
-        metavar="HOST[:PORT]",
-        help="Default: JITR_MQTT_HOST and JITR_MQTT_PORT, else the domain of the stack's connect guard, else "
-        "the AWS account's own; port 8883.",
-    )
-    ca_file = click.option(
-        "--ca-file",
-        type=FILE,
-        envvar="JITR_MQTT_CAFILE",
-        show_envvar=True,
-        help="CA certificates to verify the server with. Default: the system's.",
-    )
-    return endpoint(ca_file(command))
+endpoint_option = click.option(
+    "--endpoint",
+    metavar="HOST[:PORT]",
+    help="Default: JITR_MQTT_HOST and JITR_MQTT_PORT, else the domain of the stack's connect guard, else "
+    "the AWS account's own; port 8883.",
+)
+"""Adds `--endpoint` to a command, as its argument `endpoint`."""
+
+ca_file_option = click.option(
+    "--ca-file",
+    type=FILE,
+    envvar="JITR_MQTT_CAFILE",
+    show_envvar=True,
+    help="CA certificates to verify the server with. Default: the system's.",
+)
+"""Adds `--ca-file` to a command, as its argument `ca_file`."""

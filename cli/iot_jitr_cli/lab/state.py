@@ -1,7 +1,6 @@
 """The state that a lab stores between two commands: its MiniStack and the deployed stack."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,8 +9,7 @@ from iot_jitr_cli.console import CliError
 from iot_jitr_cli.deployment import Deployment
 from iot_jitr_cli.lab.ministack import REGION, MiniStack
 from iot_jitr_cli.lab.process import ProcessIdentity
-
-_PRIVATE_FILE = 0o600
+from iot_jitr_cli.pki.files import replace_private
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +31,8 @@ class DeployedStack:
 
 def write_state(file: Path, ministack: MiniStack, deployed: DeployedStack | None) -> None:
     """Replace the state file atomically; it contains credentials, so only its owner may read it."""
-    fresh = file.with_suffix(".new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE_FILE)
     content = {"ministack": asdict(ministack), "deployed": deployed and asdict(deployed)}
-    with os.fdopen(descriptor, "w") as opened:
-        json.dump(content, opened, indent=2)
-    fresh.replace(file)
+    replace_private(file, json.dumps(content, indent=2).encode())
 
 
 def read_state(file: Path) -> tuple[MiniStack, DeployedStack | None] | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from iot_jitr_cli.connect.device import DEFAULT_TOPIC
-from iot_jitr_cli.connect.endpoint import endpoint_options, find_endpoint, read_account_host
+from iot_jitr_cli.connect.endpoint import ca_file_option, endpoint_option, find_endpoint, read_account_host
 from iot_jitr_cli.console import FILE, ExitCode, WrongUseError, json_option, out, print_json
 from iot_jitr_cli.deployment import find_deployment, stack_option
 from iot_jitr_cli.least_policy import Resources
@@ -39,7 +39,8 @@ _WIDTH = max(len(step.title) for step in STEPS)
     help="Revoke the device too: publish the CA's CRL in force again, with the next CRL number and one "
     "additional entry. It stays in force until the CA publishes its next CRL.",
 )
-@endpoint_options
+@endpoint_option
+@ca_file_option
 @click.option("--client-id", help="The device's client id. Default: the certificate's common name.")
 @click.option(
     "--topic", default=DEFAULT_TOPIC, show_default=True, help="Topic for the device's publish and subscribe."
