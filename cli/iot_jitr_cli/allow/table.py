@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iot_jitr_cli.allow.rows import ListedDevice
+from iot_jitr_cli.certificate_file import read_certificate
 from iot_jitr_cli.console import CliError, WrongUseError
 from iot_jitr_cli.deployment import Deployment
 from iot_jitr_runtime.admission.allow_list import AllowList
@@ -22,7 +23,6 @@ from iot_jitr_runtime.admission.keys import (
     key_of,
 )
 from iot_jitr_runtime.certificate_fields import MissingFieldError
-from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.stack_outputs import Output
 
@@ -84,11 +84,11 @@ class AllowListTable:
                 return field_key(text)
             named, separator, serial = text.partition("#")
             return ca_serial_key(*((named, serial) if separator else (_known(ca), text)))
-        except (InvalidKeyError, MissingFieldError, MalformedCertificateError) as error:
+        except (InvalidKeyError, MissingFieldError) as error:
             raise WrongUseError(f"'{text}': {error}") from error
 
     def _key_of_file(self, path: Path, ca: str | None) -> DeviceKey:
-        certificate = Certificate.load(path.read_bytes())
+        certificate = read_certificate(path)
         if self.kind is KeyKind.CA_SERIAL:
             return ca_serial_key(_known(ca), certificate.serial_number)
         return key_of(self.kind, certificate, CaCertificateId(ca or ""))

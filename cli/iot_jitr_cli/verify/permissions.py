@@ -35,11 +35,7 @@ def minimal_policy(deployed: Resources) -> dict[str, Any]:
         ("Certificates", _CERTIFICATES, arns("iot", "cert/*")),
         ("CaCertificates", ["iot:DescribeCACertificate"], arns("iot", "cacert/*")),
         ("Things", ["iot:DeleteThing"], arns("iot", "thing/*")),
-        (
-            "Stack",
-            ["cloudformation:DescribeStacks"],
-            arns("cloudformation", f"stack/{deployment.stack_name}/*"),
-        ),
+        ("Stack", ["cloudformation:DescribeStacks"], deployed.stack),
         ("ActivationQueue", ["sqs:SendMessage"], deployed.queues(Output.ACTIVATION_QUEUE_URL)),
         (
             "DeadLetters",
