@@ -25,6 +25,7 @@ from iot_jitr_runtime.ca_registration.validation import CaCertificateError, CaFa
 from iot_jitr_runtime.ca_registration.verification import make_verification_certificate
 from tests.support.ca_builder import CaSpec
 from tests.support.ca_certificates import FACTORY, WORKSHOP
+from tests.support.scenarios import PRIVATE_CA
 from tests.support.stacks import (
     FACTORY_CA,
     of_type,
@@ -32,7 +33,6 @@ from tests.support.stacks import (
     warnings,
 )
 
-PRIVATE_CA_ARN = "arn:aws:acm-pca:eu-central-1:123456789012:certificate-authority/a"
 SPEC = CaSpec()
 CA = SPEC.build()
 VERIFICATION = make_verification_certificate(CA, SPEC.key, "0a1b" * 16)
@@ -111,7 +111,7 @@ class TestRefusals:
         assert len(app.synth().stacks) == 4
 
     def test_the_same_private_ca_twice_fails_the_synthesis(self) -> None:
-        first = CaConfiguration("First", NoRevocation(), signer=PrivateCaSigner(PRIVATE_CA_ARN))
+        first = CaConfiguration("First", NoRevocation(), signer=PrivateCaSigner(PRIVATE_CA))
 
         with pytest.raises(CaTwiceError):
             synthesized(first, replace(first, name="Second"))

@@ -50,11 +50,8 @@ from iot_jitr.configuration.ca import CaOptions
 from iot_jitr.retention import RETENTION_OF
 from iot_jitr.validation import in_words
 from tests.support.ca_certificates import FACTORY, WORKSHOP
-from tests.support.scenarios import EVENT_BUS, EXPECTED, SERVER
+from tests.support.scenarios import BOUNDARY, EVENT_BUS, EXPECTED, KEY, PRIVATE_CA, SERVER
 
-KEY_ARN = "arn:aws:kms:eu-central-1:123456789012:key/1"
-BOUNDARY_ARN = "arn:aws:iam::123456789012:policy/boundary"
-PCA_ARN = "arn:aws:acm-pca:eu-central-1:123456789012:certificate-authority/1"
 CA = {
     "name": "Factory",
     "certificate": "ca/ca.pem",
@@ -199,12 +196,12 @@ def test_the_minimum_has_the_documented_defaults(folder: Path) -> None:
             for name, value in {
                 "activations_per_second": 100,
                 "dashboard": False,
-                "encryption_key": KEY_ARN,
+                "encryption_key": KEY,
                 "log_level": "DEBUG",
                 "log_retention_days": 365,
                 "metrics_namespace": "Fleet/Jitr",
                 "on_refusal": {"expired": "revoked"},
-                "permissions_boundary": BOUNDARY_ARN,
+                "permissions_boundary": BOUNDARY,
                 "stack_name": "fleet-jitr",
             }.items()
         ),
@@ -247,9 +244,9 @@ def test_a_certificate_may_be_der(folder: Path) -> None:
     ("key", "written", "read"),
     [
         ("signer", {"type": "secret", "secret": "key"}, SecretSigner("key")),
-        ("signer", {"type": "secret", "secret": "x", "encryption_key": KEY_ARN}, SecretSigner("x", KEY_ARN)),
-        ("signer", {"type": "kms", "key": KEY_ARN}, KmsSigner(KEY_ARN)),
-        ("signer", {"type": "acm-pca", "arn": PCA_ARN}, PrivateCaSigner(PCA_ARN)),
+        ("signer", {"type": "secret", "secret": "x", "encryption_key": KEY}, SecretSigner("x", KEY)),
+        ("signer", {"type": "kms", "key": KEY}, KmsSigner(KEY)),
+        ("signer", {"type": "acm-pca", "arn": PRIVATE_CA}, PrivateCaSigner(PRIVATE_CA)),
         ("signer", {"type": "presigned", "verification_certificate": "proof.pem"}, PresignedSigner(WORKSHOP)),
         ("revocation", "none", NoRevocation()),
         ("revocation", {"type": "none"}, NoRevocation()),
@@ -267,8 +264,8 @@ def test_a_certificate_may_be_der(folder: Path) -> None:
         ("revocation", {"type": "bucket", "prefix": "mine/"}, CrlBucket("mine/")),
         (
             "revocation",
-            {"type": "bucket", "bucket": "my-crls", "prefix": "x", "encryption_key": KEY_ARN},
-            CrlBucket("x", "my-crls", encryption_key=KEY_ARN),
+            {"type": "bucket", "bucket": "my-crls", "prefix": "x", "encryption_key": KEY},
+            CrlBucket("x", "my-crls", encryption_key=KEY),
         ),
         ("status", "INACTIVE", CaStatus.INACTIVE),
         ("auto_registration", False, False),
@@ -290,7 +287,7 @@ def test_sni_only_needs_no_signer(folder: Path, signer: object) -> None:
 
 
 def test_only_a_private_ca_may_go_without_a_certificate(folder: Path) -> None:
-    ca = read_ca(folder, certificate=None, signer={"type": "acm-pca", "arn": PCA_ARN})
+    ca = read_ca(folder, certificate=None, signer={"type": "acm-pca", "arn": PRIVATE_CA})
 
     assert ca.certificate is None
     with pytest.raises(ConfigurationError, match=r"cas\[0\]\.certificate: found nothing"):

@@ -11,12 +11,11 @@ from iot_jitr import KmsSigner, PrivateCaSigner, SecretSigner
 from iot_jitr.encryption import _ENCRYPT_AND_DECRYPT
 from iot_jitr.network import _ATTACH, _LOOK
 from iot_jitr_runtime import environment
-from tests.stacks.test_signers import KEY_ARN, PRIVATE_CA_ARN
 from tests.support.api_calls import actions_of, calls_of
 from tests.support.ca_builder import CaSpec
 from tests.support.ca_certificates import WORKSHOP
 from tests.support.iam_reference import IamReference
-from tests.support.scenarios import NAMES, scenario
+from tests.support.scenarios import CA_KEY, NAMES, PRIVATE_CA, scenario
 from tests.support.stacks import (
     DEFAULTS,
     FACTORY_CA,
@@ -150,9 +149,9 @@ def granted() -> dict[str, set[str]]:
     signers = replace(
         DEFAULTS,
         cas=(
-            replace(FACTORY_CA, signer=SecretSigner("x", KEY_ARN)),
-            replace(FACTORY_CA, name="Workshop", certificate=WORKSHOP, signer=KmsSigner(KEY_ARN)),
-            replace(FACTORY_CA, name="Line", certificate=line, signer=PrivateCaSigner(PRIVATE_CA_ARN)),
+            replace(FACTORY_CA, signer=SecretSigner("x", CA_KEY)),
+            replace(FACTORY_CA, name="Workshop", certificate=WORKSHOP, signer=KmsSigner(CA_KEY)),
+            replace(FACTORY_CA, name="Line", certificate=line, signer=PrivateCaSigner(PRIVATE_CA)),
         ),
     )
     found: dict[str, set[str]] = {}

@@ -30,6 +30,7 @@ from tests.support.stacks import (
     AWAY,
     FACTORY_CA,
     HOME,
+    PARTS,
     app_without_bundling,
     as_list,
     imported,
@@ -40,13 +41,13 @@ from tests.support.stacks import (
 )
 
 DEPLOYED = {
-    Output.LEDGER_TABLE: "ledger",
-    Output.ACTIVATION_QUEUE_URL: "https://sqs.eu-central-1.amazonaws.com/123456789012/activation",
-    Output.DEAD_LETTER_QUEUE_URL: "https://sqs.eu-central-1.amazonaws.com/123456789012/dead-letters",
+    Output.LEDGER_TABLE: PARTS["ledger_table_name"],
+    Output.ACTIVATION_QUEUE_URL: PARTS["activation_queue_url"],
+    Output.DEAD_LETTER_QUEUE_URL: PARTS["dead_letter_queue_url"],
     Output.ALLOW_LIST_TABLE: "allow-list",
     Output.REVOCATION_BUCKET: "crls",
     Output.METRICS_NAMESPACE: "IotJitr",
-    Output.SERVICE_NAME: "fleet/Jitr",
+    Output.SERVICE_NAME: PARTS["service_name"],
     "FactoryCaCertificateId": "ab" * 32,
     "FactoryCrlLocation": "s3://crls/crl/Factory/",
     "WorkshopCaCertificateId": "cd" * 32,
@@ -75,7 +76,7 @@ def measured() -> Iterator[JitrPipeline]:
         yield everything_granted(cdk.Stack(app, "Fleet", env=HOME))
 
 
-PARTS: dict[str, Any] = {
+OPTIONAL_PARTS: dict[str, Any] = {
     "allow_list_table_name": "allow-list",
     "revocation_bucket_name": "crls",
     "ca_certificate_ids": {"Factory": "ab" * 32},
@@ -167,7 +168,7 @@ def test_a_grant_gives_another_team_exactly_the_expected_permissions(
     elif by == "outputs":
         pipeline = JitrPipeline.from_stack_outputs(team, "Jitr", DEPLOYED)
     else:
-        pipeline = imported(team, **PARTS)
+        pipeline = imported(team, **OPTIONAL_PARTS)
     grant, expected, resources, forbidden = RIGHTS[right]
     grantee = role(team)
 
@@ -301,7 +302,7 @@ def test_an_unknown_metric_is_refused_with_the_existing_names(
 def test_an_imported_pipeline_has_the_same_metrics(team: cdk.Stack) -> None:
     for pipeline in (
         JitrPipeline.from_stack_outputs(team, "ByOutputs", DEPLOYED),
-        imported(team, **PARTS),
+        imported(team, **OPTIONAL_PARTS),
     ):
         metric = pipeline.metric_crl_age("Factory")
         assert metric.dimensions == {"service": "fleet/Jitr", "ca": "ab" * 32}

@@ -30,14 +30,12 @@ from iot_jitr import (
 )
 from iot_jitr_runtime.errors import JitrError
 from tests.support.options import CA, PLACES, context, made
-from tests.support.scenarios import EXPECTED
+from tests.support.scenarios import EXPECTED, KEY, PRIVATE_CA
 from tests.support.stacks import FACTORY_CA
 from tools.construct_page import options
 
 SECOND, MINUTE, HOUR, DAY = (timedelta(**{unit: 1}) for unit in ("seconds", "minutes", "hours", "days"))
-KEY = "arn:aws:kms:eu-central-1:123456789012:key/1"
 ALIAS = "arn:aws:kms:eu-central-1:123456789012:alias/mine"
-PRIVATE_CA = "arn:aws:acm-pca:eu-central-1:123456789012:certificate-authority/1"
 WRONG: list[tuple[str, dict[str, Any], str, str]] = [
     ("AdmissionFunction", {"function": ...}, "function", "found nothing"),
     ("AdmissionFunction", {"function": EXPECTED[:-12]}, "function", "or the ARN of one"),

@@ -5,11 +5,10 @@ from typing import Any
 
 from iot_jitr import JitrConfiguration, ReconcilerSettings
 from iot_jitr_runtime import environment
-from tests.support.ca_certificates import FACTORY
+from tests.support.options import CA
 from tests.support.stacks import named, template_of, variables
 
 Template = dict[str, Any]
-CA = {"name": "Factory", "certificate": FACTORY, "mode": "SNI_ONLY", "revocation": "none"}
 
 
 def schedule(template: Template) -> tuple[str, str, str]:

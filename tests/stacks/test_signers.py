@@ -23,6 +23,7 @@ from iot_jitr import (
 from iot_jitr_runtime.ca_registration.verification import make_verification_certificate
 from tests.support.ca_builder import CaSpec
 from tests.support.ca_certificates import WORKSHOP
+from tests.support.scenarios import CA_KEY, PRIVATE_CA
 from tests.support.stacks import (
     FACTORY_CA,
     granted,
@@ -36,8 +37,6 @@ from tests.support.stacks import (
 
 SECRET = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:"
 FULL_SECRET_ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:ca-key-AbCdEf"
-KEY_ARN = "arn:aws:kms:eu-central-1:123456789012:key/factory-ca"
-PRIVATE_CA_ARN = "arn:aws:acm-pca:eu-central-1:123456789012:certificate-authority/a"
 SPEC = CaSpec()
 CA = SPEC.build()
 VERIFICATION = make_verification_certificate(CA, SPEC.key, "0a1b" * 16)
@@ -70,7 +69,7 @@ def issue(arn: str) -> dict[str, str]:
 
 
 def secret_under_an_imported_key(stack: cdk.Stack) -> secretsmanager.ISecret:
-    key = kms.Key.from_key_arn(stack, "Key", KEY_ARN)
+    key = kms.Key.from_key_arn(stack, "Key", CA_KEY)
     return secretsmanager.Secret.from_secret_attributes(
         stack, "CaKey", secret_complete_arn=FULL_SECRET_ARN, encryption_key=key
     )
@@ -99,8 +98,8 @@ SIGNERS: dict[str, tuple[Callable[[cdk.Stack], Any], Callable[[Any], dict[str, s
         lambda _: read(f"{FULL_SECRET_ARN[:-7]}-??????"),
     ),
     "a secret under a key": (
-        lambda _: SecretSigner(FULL_SECRET_ARN, KEY_ARN),
-        lambda _: {**read(FULL_SECRET_ARN), "kms:Decrypt": KEY_ARN},
+        lambda _: SecretSigner(FULL_SECRET_ARN, CA_KEY),
+        lambda _: {**read(FULL_SECRET_ARN), "kms:Decrypt": CA_KEY},
     ),
     "a secret of the same app": (
         lambda stack: Secret(stack, "CaKey", encryption_key=kms.Key(stack, "Key")),
@@ -111,7 +110,7 @@ SIGNERS: dict[str, tuple[Callable[[cdk.Stack], Any], Callable[[Any], dict[str, s
     ),
     "an imported secret under a key": (
         secret_under_an_imported_key,
-        lambda _: {**read_as_the_cdk_grants(FULL_SECRET_ARN), "kms:Decrypt": KEY_ARN},
+        lambda _: {**read_as_the_cdk_grants(FULL_SECRET_ARN), "kms:Decrypt": CA_KEY},
     ),
     "a secret imported by name": (
         lambda stack: Secret.from_secret_name_v2(stack, "CaKey", "ca-key"),
@@ -121,22 +120,22 @@ SIGNERS: dict[str, tuple[Callable[[cdk.Stack], Any], Callable[[Any], dict[str, s
         lambda stack: Secret.from_secret_partial_arn(stack, "CaKey", FULL_SECRET_ARN[:-7]),
         lambda _: read_as_the_cdk_grants(f"{FULL_SECRET_ARN[:-7]}-??????"),
     ),
-    "a KMS key by ARN": (lambda _: KmsSigner(KEY_ARN), lambda _: sign(KEY_ARN)),
+    "a KMS key by ARN": (lambda _: KmsSigner(CA_KEY), lambda _: sign(CA_KEY)),
     "a KMS key of the same app": (
         lambda stack: kms.Key(
             stack, "CaKey", key_spec=kms.KeySpec.ECC_NIST_P256, key_usage=kms.KeyUsage.SIGN_VERIFY
         ),
         lambda key: sign(key.key_arn),
     ),
-    "a Private CA by ARN": (lambda _: PrivateCaSigner(PRIVATE_CA_ARN), lambda _: issue(PRIVATE_CA_ARN)),
+    "a Private CA by ARN": (lambda _: PrivateCaSigner(PRIVATE_CA), lambda _: issue(PRIVATE_CA)),
     "a Private CA of the same app": (private_ca, lambda authority: issue(authority.attr_arn)),
     "a Private CA of the same app, as an interface": (
         lambda stack: Authority.from_certificate_authority_arn(stack, "Ca", private_ca(stack).attr_arn),
         lambda authority: issue(authority.certificate_authority_arn),
     ),
     "an imported Private CA": (
-        lambda stack: Authority.from_certificate_authority_arn(stack, "Ca", PRIVATE_CA_ARN),
-        lambda _: issue(PRIVATE_CA_ARN),
+        lambda stack: Authority.from_certificate_authority_arn(stack, "Ca", PRIVATE_CA),
+        lambda _: issue(PRIVATE_CA),
     ),
     "a verification certificate": (lambda _: PresignedSigner(VERIFICATION), lambda _: {}),
     "nothing": (lambda _: NoSigner(), lambda _: {}),
@@ -157,9 +156,7 @@ def test_the_registration_may_use_its_one_signer_only(app: cdk.App, name: str) -
 
 
 def test_a_private_ca_issues_end_entity_certificates_only() -> None:
-    found = statements(
-        synthesized(replace(FACTORY_CA, signer=PrivateCaSigner(PRIVATE_CA_ARN))), "OnEventRole"
-    )
+    found = statements(synthesized(replace(FACTORY_CA, signer=PrivateCaSigner(PRIVATE_CA))), "OnEventRole")
 
     (issue,) = [each for each in found if each["Action"] == "acm-pca:IssueCertificate"]
     assert issue["Condition"] == {
@@ -186,11 +183,11 @@ def test_a_secret_and_a_key_of_the_same_app_are_named_in_the_template(app: cdk.A
 
 
 def test_several_cas_may_have_different_signers() -> None:
-    workshop = replace(FACTORY_CA, name="Workshop", certificate=WORKSHOP, signer=KmsSigner(KEY_ARN))
+    workshop = replace(FACTORY_CA, name="Workshop", certificate=WORKSHOP, signer=KmsSigner(CA_KEY))
 
     assert of_signer(synthesized(FACTORY_CA, workshop)) == {
         **read(f"{SECRET}iot-jitr/factory-ca-key-??????"),
-        **sign(KEY_ARN),
+        **sign(CA_KEY),
     }
 
 
@@ -198,7 +195,7 @@ def test_every_form_of_a_key_alias_is_refused() -> None:
     stack = cdk.Stack()
     imported = kms.Alias.from_alias_name(stack, "Imported", "alias/ca")
     made = kms.Alias(stack, "Made", alias_name="alias/made", target_key=kms.Key(stack, "Key"))
-    for alias in (imported, made, KmsSigner(f"{KEY_ARN[:-14]}alias/ca")):
+    for alias in (imported, made, KmsSigner(f"{CA_KEY[:-14]}alias/ca")):
         with pytest.raises(ConfigurationError, match=r"signer\.key: found .*IAM matches no"):
             replace(FACTORY_CA, signer=alias)
 

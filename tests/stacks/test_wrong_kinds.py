@@ -25,7 +25,7 @@ from iot_jitr import (
 )
 from tests.support.ca_certificates import FACTORY
 from tests.support.options import minimal
-from tests.support.stacks import FACTORY_CA, app_without_bundling
+from tests.support.stacks import FACTORY_CA, PARTS, app_without_bundling
 
 MAKERS_OF_KEYS = {"KmsEcKey", "KmsRsaKey"}
 """They take a client of the AWS SDK and follow `cryptography`."""
@@ -41,12 +41,6 @@ GIVEN: dict[str, Any] = {
     "JitrPipeline.alarm": {"name": "Refused"},
 }
 """Values for the other arguments of a call."""
-PARTS = {
-    "ledger_table_name": "ledger",
-    "activation_queue_url": "https://sqs.eu-central-1.amazonaws.com/123456789012/activation",
-    "dead_letter_queue_url": "https://sqs.eu-central-1.amazonaws.com/123456789012/dead-letters",
-    "service_name": "fleet/Jitr",
-}
 
 
 @pytest.fixture(scope="module")

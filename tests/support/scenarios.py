@@ -41,6 +41,8 @@ from iot_jitr.configuration import AccountLoggingMode, Removal
 from tests.support.ca_certificates import WORKSHOP
 from tests.support.stacks import DEFAULTS, FACTORY_CA, app_without_bundling, template, template_of
 
+PRIVATE_CA = "arn:aws:acm-pca:eu-central-1:123456789012:certificate-authority/a"
+CA_KEY = "arn:aws:kms:eu-central-1:123456789012:key/factory-ca"
 KEY = "arn:aws:kms:eu-central-1:123456789012:key/1a2b3c4d-1a2b-3c4d-5e6f-1a2b3c4d5e6f"
 BOUNDARY = "arn:aws:iam::123456789012:policy/boundary"
 OPERATORS = "arn:aws:sns:eu-central-1:123456789012:operators"
@@ -65,7 +67,7 @@ SCENARIOS: dict[str, JitrConfiguration] = {
         cas=(
             replace(
                 FACTORY_CA,
-                signer=KmsSigner("arn:aws:kms:eu-central-1:123456789012:key/factory-ca"),
+                signer=KmsSigner(CA_KEY),
                 revocation=CrlBucket(),
                 tags={"team": "fleet"},
             ),

@@ -80,17 +80,18 @@ def local_template_of(configuration: JitrConfiguration) -> dict[str, Any]:
         return template(JitrStack(app, "Jitr", configuration))
 
 
+PARTS: dict[str, Any] = {
+    "ledger_table_name": "ledger",
+    "activation_queue_url": "https://sqs.eu-central-1.amazonaws.com/123456789012/activation",
+    "dead_letter_queue_url": "https://sqs.eu-central-1.amazonaws.com/123456789012/dead-letters",
+    "service_name": "fleet/Jitr",
+}
+"""The parts that each pipeline has, for an import."""
+
+
 def imported(stack: cdk.Stack, **more: Any) -> IJitrPipeline:
     """A pipeline of another app, imported by its parts."""
-    return JitrPipeline.from_pipeline_attributes(
-        stack,
-        "Imported",
-        ledger_table_name="ledger",
-        activation_queue_url="https://sqs.eu-central-1.amazonaws.com/123456789012/activation",
-        dead_letter_queue_url="https://sqs.eu-central-1.amazonaws.com/123456789012/dead-letters",
-        service_name="fleet/Jitr",
-        **more,
-    )
+    return JitrPipeline.from_pipeline_attributes(stack, "Imported", **PARTS, **more)
 
 
 def template(stack: cdk.Stack) -> dict[str, Any]:
