@@ -20,10 +20,10 @@ def wrapped(**more: Any) -> str:
 def test_an_event_of_the_activator_has_its_reason_in_the_attributes() -> None:
     attributes = {name: {"DataType": "String", "StringValue": name} for name in ("reason", "detail")}
 
-    letter = DeadLetter.read({"Body": EVENT, "MessageAttributes": attributes})
+    found = DeadLetter.read({"Body": EVENT, "MessageAttributes": attributes})
 
-    assert letter == DeadLetter(EVENT, "reason", "detail")
-    assert letter.certificate_id == "abc"
+    assert found == DeadLetter(EVENT, "reason", "detail")
+    assert found.certificate_id == "abc"
 
 
 @pytest.mark.parametrize(
@@ -34,10 +34,10 @@ def test_an_event_of_the_activator_has_its_reason_in_the_attributes() -> None:
     ],
 )
 def test_the_report_of_a_rule_that_could_not_deliver_holds_the_event(failures: Any, detail: str) -> None:
-    letter = DeadLetter.read({"Body": wrapped(failures=failures)})
+    found = DeadLetter.read({"Body": wrapped(failures=failures)})
 
-    assert letter == DeadLetter(EVENT, "not_delivered", detail)
-    assert letter.certificate_id == "abc"
+    assert found == DeadLetter(EVENT, "not_delivered", detail)
+    assert found.certificate_id == "abc"
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_the_report_of_a_rule_that_could_not_deliver_holds_the_event(failures: A
     ],
 )
 def test_any_other_message_is_returned_whole_without_a_certificate_id(body: str) -> None:
-    letter = DeadLetter.read({"Body": body})
+    found = DeadLetter.read({"Body": body})
 
-    assert letter.event == body
-    assert letter.certificate_id is None
+    assert found.event == body
+    assert found.certificate_id is None
