@@ -73,7 +73,6 @@ def _refusal(operation: str, status: int, code: str) -> ClientError:
 @contextmanager
 def injected(client: Any, operation: str, fault: Fault, *, at_call: int = 1) -> Iterator[Callable[[], int]]:
     """Inject `fault` at the `at_call`-th call of `operation`; yields how often it happened."""
-    service = client.meta.service_model.service_id.hyphenize()
     calls = struck = 0
 
     def strike() -> bool:
@@ -98,19 +97,21 @@ def injected(client: Any, operation: str, fault: Fault, *, at_call: int = 1) -> 
             raise Crash if fault is Fault.CRASH_AFTER else ReadTimeoutError(endpoint_url="http://injected")
 
     late = fault in {Fault.TIMEOUT_AFTER, Fault.CRASH_AFTER}
-    event, handler = (
-        (f"after-call.{service}.{operation}", after)
-        if late
-        else (
-            f"before-send.{service}.{operation}",
-            before,
-        )
-    )
-    client.meta.events.register_first(event, handler)
-    try:
+    with _handled(client, "after-call" if late else "before-send", operation, after if late else before):
         yield lambda: struck
-    finally:
-        client.meta.events.unregister(event, handler)
+
+
+@contextmanager
+def answered(client: Any, operation: str, code: str) -> Iterator[None]:
+    """Let every call of `operation` be answered with the error `code`: responses that moto does not give."""
+    response = {"Error": {"Code": code, "Message": "answered by a test"}, "ResponseMetadata": {}}
+
+    def answer(**_: Any) -> None:
+        # It is raised, so that the emulation does not receive the call.
+        raise client.exceptions.from_code(code)(response, operation)
+
+    with _handled(client, "before-send", operation, answer):
+        yield
 
 
 @contextmanager
@@ -118,7 +119,6 @@ def meanwhile(
     client: Any, operation: str, action: Callable[[], object], *, at_call: int = 1
 ) -> Iterator[None]:
     """Do something else once in the block: just before the `at_call`-th call of `operation`."""
-    event = f"before-send.{client.meta.service_model.service_id.hyphenize()}.{operation}"
     calls = 0
 
     def act(**_: Any) -> None:
@@ -127,11 +127,8 @@ def meanwhile(
         if calls == at_call:
             action()
 
-    client.meta.events.register_first(event, act)
-    try:
+    with _handled(client, "before-send", operation, act):
         yield
-    finally:
-        client.meta.events.unregister(event, act)
 
 
 @contextmanager
@@ -187,9 +184,16 @@ def _noted(client: Any, note: Callable[[str], None]) -> Iterator[None]:
     def handler(model: Any, **_: Any) -> None:
         note(model.name)
 
-    service = client.meta.service_model.service_id.hyphenize()
-    client.meta.events.register_first(f"before-call.{service}.*", handler)
+    with _handled(client, "before-call", "*", handler):
+        yield
+
+
+@contextmanager
+def _handled(client: Any, event: str, operation: str, handler: Callable[..., Any]) -> Iterator[None]:
+    """Run a handler first at one of botocore's events of an operation's calls."""
+    name = f"{event}.{client.meta.service_model.service_id.hyphenize()}.{operation}"
+    client.meta.events.register_first(name, handler)
     try:
         yield
     finally:
-        client.meta.events.unregister(f"before-call.{service}.*", handler)
+        client.meta.events.unregister(name, handler)

@@ -14,8 +14,7 @@ from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import Reason, RefusedError
 from tests.support.account import UNREADABLE, Account, Admission
-from tests.support.answers import answered
-from tests.support.faults import EVERY_FAULT, Fault, Step, counted, cut_off, step_name, stepped
+from tests.support.faults import EVERY_FAULT, Fault, Step, answered, counted, cut_off, step_name, stepped
 
 STEPS: list[Step] = [
     ("dynamodb", "UpdateItem", 3),  # the claim

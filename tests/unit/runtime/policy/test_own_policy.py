@@ -14,8 +14,7 @@ from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.policy.attachment import PerDevicePolicy
 from iot_jitr_runtime.policy.deletion import delete_or_schedule, delete_own_policy
 from tests.support.account import POLICY, Account, account
-from tests.support.answers import answered
-from tests.support.faults import Fault, counted, cut_off, injected
+from tests.support.faults import Fault, answered, counted, cut_off, injected
 from tests.support.things import arn_of, pending
 
 TEMPLATE = {

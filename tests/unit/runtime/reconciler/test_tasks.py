@@ -19,8 +19,7 @@ from iot_jitr_runtime.metric_names import Metric
 from iot_jitr_runtime.reconciler.run import PERSISTENT, ReconciliationFailedError, Run
 from iot_jitr_runtime.reconciler.tasks import Action, delete_policy, run_tasks
 from tests.support.account import Account
-from tests.support.answers import answered
-from tests.support.faults import Fault, injected
+from tests.support.faults import Fault, answered, injected
 from tests.support.lambda_function import lines
 from tests.support.things import arn_of
 

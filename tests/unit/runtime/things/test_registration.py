@@ -9,9 +9,18 @@ from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import DeferredError, Reason
 from iot_jitr_runtime.things.settings import Attachment, ThingSettings
 from tests.support.account import Account
-from tests.support.answers import answered
 from tests.support.device_certificates import device_certificate
-from tests.support.faults import EVERY_FAULT, Fault, Step, counted, cut_off, meanwhile, step_name, stepped
+from tests.support.faults import (
+    EVERY_FAULT,
+    Fault,
+    Step,
+    answered,
+    counted,
+    cut_off,
+    meanwhile,
+    step_name,
+    stepped,
+)
 from tests.support.things import arn_of, holders, pending, with_things
 
 
