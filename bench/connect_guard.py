@@ -13,12 +13,14 @@ import json
 import math
 import os
 import platform
+import random
 import resource
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -88,36 +90,24 @@ class _Objects(BaseHTTPRequestHandler):
 
 def prepare(folder: Path, entries: int) -> dict[str, Path]:
     """Write an index of `entries` random serials, its CA's certificate and the events; return the objects."""
-    import random
-    import sqlite3
-    from datetime import UTC, datetime, timedelta
-
     from iot_jitr_cli.pki.authority import DevelopmentCa
     from iot_jitr_cli.pki.device import DeviceSpec
-    from iot_jitr_runtime.revocation.index import APPLICATION_ID, FORMAT, TABLES
-    from iot_jitr_runtime.revocation.model import CrlRecord, Origin, serial_key
-    from iot_jitr_runtime.revocation.scope import Scope
+    from iot_jitr_runtime.identifiers import CaCertificateId
+    from iot_jitr_runtime.revocation.build import IndexBuilder
+    from iot_jitr_runtime.revocation.model import Origin
+    from tests.support.crls import raw_crl
+    from tests.support.pkix_der import entry
 
-    ca, now, draw = DevelopmentCa.create(), datetime.now(UTC), random.Random(entries)
+    ca, draw = DevelopmentCa.create(), random.Random(entries)
     issued = [ca.issue(DeviceSpec(f"device-{each}")).certificate for each in range(CERTIFICATES)]
-    listed = {each.x509.serial_number for each in issued[::2]}
-    serials = sorted(
-        serial_key(each) for each in (*listed, *(draw.getrandbits(152) for _ in range(entries - len(listed))))
-    )
-    record = CrlRecord(
-        Scope(), ca.certificate.subject, 1, now, now + timedelta(days=7), "0" * 64, Origin("bench"), entries
-    )
+    listed = [each.x509.serial_number for each in issued[::2]]
+    serials = [*listed, *(draw.getrandbits(152) for _ in range(entries - len(listed)))]
+    date = b"\x17\x0d260101000000Z"
+    revoked = [entry(each.to_bytes(each.bit_length() // 8 + 1, "big"), date) for each in serials]
     index = folder / f"{CA}.sqlite"
-    with sqlite3.connect(index) as connection:
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {FORMAT}")
-        connection.executescript(TABLES)
-        connection.execute("INSERT INTO crl VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", record.row())
-        connection.executemany("INSERT INTO revoked VALUES (?, 1, 1)", ([each] for each in serials))
-        connection.executemany(
-            "INSERT INTO about VALUES (?, ?)", [("ca_certificate_id", CA), ("version", "bench")]
-        )
-    connection.close()
+    with IndexBuilder(index, ca.certificate, datetime.now(UTC)) as builder:
+        builder.add_crl(raw_crl(ca, entries=revoked), Origin("bench"))
+        builder.finish(CaCertificateId(CA))
     issuer = folder / f"{CA}.pem"
     issuer.write_text(ca.certificate.pem)
     events = [

@@ -29,8 +29,8 @@ SHARED_CLOUDS = (
 """End-to-end tests that use the same deployments: of `cloud` and `asking_cloud`, and of `revoking`."""
 SPREAD_OUT = ("test_oracle.py",)
 """Files whose tests have nothing in common and take long."""
-LONGEST_FIRST = ("test_faults.py", "test_doctor.py", "test_ca_registration.py")
-"""Of the end-to-end tests, which come before all others."""
+LONGEST_FIRST = ("test_faults.py", "test_identity.py", "test_doctor.py", "test_ca_registration.py")
+"""Of the end-to-end tests, which come before all others; one file stands for all with its deployment."""
 
 
 @pytest.hookimpl(wrapper=True)
