@@ -13,7 +13,7 @@ from iot_jitr_cli.console import ExitCode
 from iot_jitr_cli.lab.environment import node_directory
 from iot_jitr_cli.lab.lab import MQTT_HOST
 from iot_jitr_cli.pki.authority import DevelopmentCa
-from iot_jitr_cli.pki.device import DeviceSpec
+from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
 from iot_jitr_cli.waiting import wait_until
 from tests.support.cloud import TIME_LIMIT, Cloud
 from tests.support.command_line import run_jitr
@@ -83,7 +83,7 @@ def node(program: Path, _scratch: Path) -> list[str | Path]:
 
 def compiled_c(program: Path, scratch: Path) -> list[str | Path]:
     built = scratch / program.stem
-    run("cc", "-Wall", "-Wextra", "-Werror", "-o", built, program, "-lpaho-mqtt3cs")
+    build("cc", "-Wall", "-Wextra", "-Werror", "-o", built, program, "-lpaho-mqtt3cs")
     return [built]
 
 
@@ -91,15 +91,31 @@ def compiled_go(program: Path, scratch: Path) -> list[str | Path]:
     """With the libraries of Debian's packages, which need no module proxy."""
     built = scratch / program.stem
     settings = {"GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOCACHE": str(scratch / "cache")}
-    run("go", "build", "-o", built, program, **settings)
+    build("go", "build", "-o", built, program, **settings)
     return [built]
 
 
-def run(*command: str | Path, **settings: str) -> None:
-    done = subprocess.run(
-        command, env=os.environ | settings, capture_output=True, text=True, timeout=240, check=False
-    )
+def build(*command: str | Path, **settings: str) -> None:
+    done = completed(*command, **settings)
     assert done.returncode == 0, done.stderr
+
+
+def completed(*command: str | Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        env=os.environ | settings,
+        capture_output=True,
+        text=True,
+        timeout=2 * TIME_LIMIT,
+        check=False,
+    )
+
+
+def arguments_of(cloud: Cloud, device: DeviceIdentity, folder: Path) -> list[str | Path]:
+    """Where the programs of the page connect, and as which device."""
+    files, (name,) = device.save(folder), device.certificate.common_names
+    port = str(cloud.lab.ministack.mqtt_port)
+    return [MQTT_HOST, port, files.chain, files.key, name, cloud.lab.files.broker_ca]
 
 
 @pytest.mark.parametrize(
@@ -137,17 +153,9 @@ def test_the_examples_connect_after_the_refused_first_connect(
 ) -> None:
     name = f"kit-{example.replace('.', '-')}"
     device = cloud.ca.issue(DeviceSpec(name))
-    files = device.save(tmp_path)
     command = ready(EXAMPLES / example, tmp_path)
 
-    arguments = [MQTT_HOST, str(cloud.lab.ministack.mqtt_port), files.chain, files.key, name]
-    done = subprocess.run(
-        [*command, *arguments, cloud.lab.files.broker_ca],
-        capture_output=True,
-        text=True,
-        timeout=2 * TIME_LIMIT,
-        check=False,
-    )
+    done = completed(*command, *arguments_of(cloud, device, tmp_path))
 
     assert (done.returncode, done.stdout) == (0, f"received 'hello' from devices/{name}/hello\n"), done.stderr
     assert cloud.status(device.certificate.fingerprint) == "ACTIVE"
@@ -160,29 +168,13 @@ def test_mosquittos_clients_connect_and_listen(cloud: Cloud, tmp_path: Path) -> 
     """The scripts as the page shows them; messages are sent until the listener receives one."""
     name = "kit-mosquitto"
     device = cloud.ca.issue(DeviceSpec(name))
-    files = device.save(tmp_path)
-    arguments = [MQTT_HOST, str(cloud.lab.ministack.mqtt_port), files.chain, files.key, name]
+    arguments = arguments_of(cloud, device, tmp_path)
 
-    came_in = subprocess.run(
-        ["/usr/bin/env", "bash", EXAMPLES / "mosquitto_device.sh", *arguments, cloud.lab.files.broker_ca],
-        capture_output=True,
-        text=True,
-        timeout=2 * TIME_LIMIT,
-        check=False,
-    )
+    came_in = completed("bash", EXAMPLES / "mosquitto_device.sh", *arguments)
     status = cloud.status(device.certificate.fingerprint)
     received = tmp_path / "received"
     with received.open("wb") as out:
-        listener = subprocess.Popen(
-            [
-                "/usr/bin/env",
-                "bash",
-                EXAMPLES / "mosquitto_listener.sh",
-                *arguments,
-                cloud.lab.files.broker_ca,
-            ],
-            stdout=out,
-        )
+        listener = subprocess.Popen(["bash", EXAMPLES / "mosquitto_listener.sh", *arguments], stdout=out)
     try:
         wait_until(lambda: notify(cloud, name, received), limit=TIME_LIMIT, interval=0.5)
     finally:

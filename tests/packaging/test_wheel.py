@@ -64,10 +64,14 @@ def install(wheel: Path, environment: Environment) -> Path:
     return environment.python
 
 
-def run(*command: str, at: Path) -> str:
-    done = subprocess.run(
+def completed(*command: str, at: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         command, cwd=at, env=ours(), capture_output=True, text=True, timeout=280, check=False
     )
+
+
+def run(*command: str, at: Path) -> str:
+    done = completed(*command, at=at)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -205,15 +209,7 @@ def test_pyright_finds_nothing_of_ours_in_the_examples_with_the_installed_wheel(
     program = [str(Path(sys.executable).with_name("node")), str(ROOT / "node_modules/pyright/index.js")]
     files = sorted(map(str, apps.glob("*.py")))
 
-    done = subprocess.run(
-        [*program, "--outputjson", "--pythonpath", str(python), *files],
-        cwd=apps,
-        env=ours(),
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )
+    done = completed(*program, "--outputjson", "--pythonpath", str(python), *files, at=apps)
 
     report = json.loads(done.stdout)
     assert report["summary"]["filesAnalyzed"] == len(files)
@@ -234,15 +230,7 @@ def test_nothing_of_the_command_line_or_the_local_cloud_is_installed(python: Pat
 
 
 def test_the_command_names_the_extra_it_needs(python: Path, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [python.with_name("jitr"), "--help"],
-        cwd=tmp_path,
-        env=ours(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = completed(str(python.with_name("jitr")), "--help", at=tmp_path)
 
     assert done.returncode == ExitCode.UNDETERMINED
     assert done.stderr == (
