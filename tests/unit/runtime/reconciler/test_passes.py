@@ -295,13 +295,16 @@ def test_each_ca_has_its_own_marker(aws: Account, listing: FakeList) -> None:
 
 
 def test_a_certificate_unchecked_in_an_earlier_run_is_checked_again(aws: Account, listing: FakeList) -> None:
+    """The next pass reads further back than to the start of the pass that could not check it."""
     newest(aws, passes(aws, listing))
     aws.clock.pass_time(hours=10)
-    unchecked = register(aws, listing, status="ACTIVE", minutes=1)
-    register_all(aws, listing, range(20, 24), "minutes")
-    two_pages = newest(aws, passes(aws, listing, Stale()), seconds=2)
-    assert two_pages.backfilled == {Backfilled.UNCHECKED: 1}
+    register_all(aws, listing, range(2, 4), "hours")
+    unchecked = register(aws, listing, status="ACTIVE", hours=5)
+    register_all(aws, listing, range(6, 10), "hours")
+    three_pages = newest(aws, passes(aws, listing, Stale()), seconds=3)
+    assert three_pages.backfilled == {Backfilled.UNCHECKED: 1}
     assert newest(aws, passes(aws, listing)).ended
+    assert aws.ledger.row(unchecked) is None
 
     aws.clock.pass_time(hours=5)
     newest(aws, passes(aws, listing))
