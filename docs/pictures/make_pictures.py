@@ -7,6 +7,7 @@ first, and keeps the metrics that the dashboard is drawn from.
 
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
@@ -33,25 +34,11 @@ def dashboard() -> str:
     return drawn(deployed())
 
 
-def storm() -> str:
-    """The benchmark of a whole fleet switched on at once."""
+def plot(name: str) -> str:
+    """A plot of the results of a benchmark, by the function of `plots` with this name."""
     import plots  # noqa: PLC0415  only what is asked for is imported
 
-    return plots.storm()
-
-
-def look_up() -> str:
-    """The benchmark of the look-up in a CRL."""
-    import plots  # noqa: PLC0415  only what is asked for is imported
-
-    return plots.look_up()
-
-
-def reconnects() -> str:
-    """The benchmark of revoked devices that reconnect during a sweep's backlog."""
-    import plots  # noqa: PLC0415  only what is asked for is imported
-
-    return plots.reconnects()
+    return str(getattr(plots, name)())
 
 
 def fleet() -> bytes:
@@ -76,9 +63,9 @@ def measure() -> None:
 PICTURES = {
     "demo": demo,
     "dashboard": dashboard,
-    "storm": storm,
-    "look-up": look_up,
-    "reconnects": reconnects,
+    "storm": partial(plot, "storm"),
+    "look-up": partial(plot, "look_up"),
+    "reconnects": partial(plot, "reconnects"),
     "fleet": fleet,
 }
 """What makes each picture: a drawing (SVG), or a photograph of a browser (WebP)."""
