@@ -146,17 +146,6 @@ def cut_off(clients: Any, step: Step, fault: Fault) -> Iterator[None]:
     assert struck() == 1
 
 
-def before_next(client: Any, operation: str, action: Callable[[], object]) -> None:
-    """Do something once, just before the next call of an operation: another worker, or an operator."""
-    event = f"before-call.{client.meta.service_model.service_id.hyphenize()}.{operation}"
-
-    def act(**_: Any) -> None:
-        client.meta.events.unregister(event, act)
-        action()
-
-    client.meta.events.register_first(event, act)
-
-
 @contextmanager
 def counted(client: Any) -> Iterator[list[str]]:
     """Collect the names of the operations called through this client."""

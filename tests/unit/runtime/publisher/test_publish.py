@@ -29,7 +29,7 @@ from tests.support.buckets import new_bucket
 from tests.support.clock import Clock
 from tests.support.crl_server import CrlServer, crl_server
 from tests.support.crls import NO_END, CrlSpec, Entry, idp, make_crl
-from tests.support.faults import Crash, Fault, before_next, counted, injected
+from tests.support.faults import Crash, Fault, counted, injected, meanwhile
 from tests.support.indexes import CA_ID
 from tests.support.limits import LONGEST_WAIT
 
@@ -315,7 +315,7 @@ def failing(operation: str, call: int) -> Callable[[Harness], AbstractContextMan
 
 
 @pytest.mark.parametrize(
-    ("deleted", "newer", "meanwhile", "kind"),
+    ("deleted", "newer", "fault", "kind"),
     [
         pytest.param(["2.crl"], [], no_fault, IndexProblem.NOT_OFFERED, id="a partition is gone"),
         pytest.param(["1.crl", "2.crl"], [], no_fault, FetchProblem.NOT_FOUND, id="nothing is there"),
@@ -329,7 +329,7 @@ def test_a_source_with_a_problem_leaves_the_former_index_in_force(  # noqa: PLR0
     monkeypatch: pytest.MonkeyPatch,
     deleted: list[str],
     newer: list[str],
-    meanwhile: Callable[[Harness], AbstractContextManager[Any]],
+    fault: Callable[[Harness], AbstractContextManager[Any]],
     kind: PROBLEMS,
 ) -> None:
     monkeypatch.setattr("iot_jitr_runtime.publisher.s3.MAX_OBJECTS", 3)
@@ -341,7 +341,7 @@ def test_a_source_with_a_problem_leaves_the_former_index_in_force(  # noqa: PLR0
     for name in newer:
         harness.upload(harness.crl(3, number=2, url=ONE), f"{name}.crl")
 
-    with meanwhile(harness):
+    with fault(harness):
         report = harness.publish()
 
     assert (report.changed, kinds(report)) == (False, [kind])
@@ -441,9 +441,9 @@ def test_a_run_restarts_from_an_index_published_concurrently(harness: Harness) -
         harness.publish()
 
     harness.upload(harness.crl(1, number=1))
-    before_next(harness.s3, "PutObject", overtake)
+    with meanwhile(harness.s3, "PutObject", overtake):
+        assert harness.publish().problems == []
 
-    assert harness.publish().problems == []
     assert harness.listed() == {100}
 
 

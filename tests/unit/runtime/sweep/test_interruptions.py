@@ -22,10 +22,10 @@ from tests.support.faults import (
     Crash,
     Fault,
     Step,
-    before_next,
     counted,
     cut_off,
     injected,
+    meanwhile,
     step_name,
 )
 from tests.support.sweep_harness import NO_LIMIT, SETTLE, SweepHarness
@@ -88,8 +88,8 @@ def test_only_one_of_two_concurrent_runs_changes_anything(harness: SweepHarness)
             harness.make_sweep().run(harness.ca, stops_at=harness.clock() + timedelta(seconds=300))
         second.append(calls)
 
-    before_next(harness.aws.iot, "UpdateCertificate", run_beside)
-    harness.sweep()
+    with meanwhile(harness.aws.iot, "UpdateCertificate", run_beside):
+        harness.sweep()
 
     assert second == [[]]
     assert {harness.status(device) for device in devices} == {"REVOKED"}
@@ -103,8 +103,8 @@ def test_a_delayed_run_does_not_revoke_by_a_replaced_index(harness: SweepHarness
         harness.publish()
         harness.sweep()
 
-    before_next(harness.aws.dynamodb, "UpdateItem", unlist_and_sweep)
-    harness.sweep()
+    with meanwhile(harness.aws.dynamodb, "UpdateItem", unlist_and_sweep):
+        harness.sweep()
 
     assert harness.status(device) == "ACTIVE"
 

@@ -8,7 +8,7 @@ from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.sweep.enforce import RevocationResult
 from tests.support.crls import HOLD, KEY_COMPROMISE
-from tests.support.faults import Fault, Step, before_next, cut_off
+from tests.support.faults import Fault, Step, cut_off, meanwhile
 from tests.support.sweep_harness import SETTLE, SweepHarness
 
 
@@ -22,8 +22,8 @@ def test_a_device_that_is_activated_on_the_former_index_is_found(harness: SweepH
         # The row exists already, so the pass finds it, with the activator's claim on it.
         assert harness.sweep().deferred == [(device, Reason.CLAIMED_ELSEWHERE)]
 
-    before_next(harness.aws.iot, "UpdateCertificate", publish_and_sweep)
-    harness.activate(device)
+    with meanwhile(harness.aws.iot, "UpdateCertificate", publish_and_sweep):
+        harness.activate(device)
     assert (harness.status(device), harness.row(device).state) == ("ACTIVE", State.ACTIVATED)
 
     harness.sweep()

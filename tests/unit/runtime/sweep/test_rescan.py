@@ -1,6 +1,5 @@
 """Certificates that are backfilled after their serial number was listed: a rescan is requested."""
 
-from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from iot_jitr_runtime.reconciler.backfill import Backfill, Backfilled
 from iot_jitr_runtime.revocation.checker import IndexedRevocation
 from iot_jitr_runtime.sweep.targets import MassRevocationLimit
 from tests.support.crls import HOLD, KEY_COMPROMISE
-from tests.support.faults import Fault, before_next, counted, injected
+from tests.support.faults import Fault, counted, injected, meanwhile
 from tests.support.sweep_harness import SweepHarness
 
 
@@ -60,8 +59,8 @@ def test_a_rescan_requested_during_a_run_is_done_by_a_later_run(harness: SweepHa
     harness.settle()
     add(harness, first)
 
-    before_next(harness.aws.iot, "UpdateCertificate", partial(add, harness, second))
-    harness.sweep_after_the_settle_time()
+    with meanwhile(harness.aws.iot, "UpdateCertificate", lambda: add(harness, second)):
+        harness.sweep_after_the_settle_time()
     assert (harness.status(first), harness.status(second)) == ("REVOKED", "ACTIVE")
     harness.sweep_after_the_settle_time()
 
