@@ -37,6 +37,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Distributions:
 
 
 @pytest.mark.exhaustive
+@pytest.mark.timeout(900)  # It installs what it has built, twice: half a minute where nothing else runs.
 @needs_version_control
 def test_make_dist_builds_and_checks_everything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--directory", str(tmp_path)]) is None
