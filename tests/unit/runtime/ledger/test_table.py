@@ -161,11 +161,11 @@ def test_a_state_that_changed_concurrently_is_not_overwritten(aws: Account) -> N
 def test_a_certificate_that_waits_has_the_state_of_a_deferred_one(
     aws: Account, state: State, waiting: State
 ) -> None:
-    put(aws, state)
+    put(aws, state, detail="since Monday")
 
     wait(aws, state)
 
-    assert (row(aws).state, row(aws).reason) == (waiting, Reason.RATE_LIMITED)
+    assert (row(aws).state, row(aws).reason, row(aws).detail) == (waiting, Reason.RATE_LIMITED, "")
 
 
 # Reading.
