@@ -194,6 +194,7 @@ WRONG: list[tuple[str, dict[str, Any], str, str]] = [
         "found 1 hour with every 6 hours",
     ),
     ("ReconcilerSettings", {"pending_after": timedelta(0)}, "pending_after", "1 minute to 14 days"),
+    ("RevocationSettings", {"every": 330 * SECOND}, "every", "5 minutes to 1 day, in whole minutes"),
     ("ThingRegistration", {"attributes": {"a": 7}}, "attributes", "allowed: an object of texts"),
     ("ThingRegistration", {"attributes": {"a b": "x"}}, "attributes", "found 'a b'; allowed: names of"),
     ("ThingRegistration", {"attributes": {"site": "a b"}}, "attributes", "found 'a b'; allowed: 1 to 800"),
@@ -289,7 +290,7 @@ RANGES = {
     "ReconcilerSettings.pending_after": Range(MINUTE, 14 * DAY, SECOND),
     "RevocationSettings.mass_revocation_limit_minimum": Range(1, 1_000_000),
     "RevocationSettings.mass_revocation_limit_percent": Range(1, 100),
-    "RevocationSettings.every": Range(5 * MINUTE, DAY, SECOND),
+    "RevocationSettings.every": Range(5 * MINUTE, DAY, MINUTE),
     "RevocationSettings.refresh": Range(SECOND, MINUTE, SECOND),
     "ThingRegistration.grace_period": Range(0 * DAY, 365 * DAY, SECOND, {"renewal": Renewal.ALLOW}),
 }

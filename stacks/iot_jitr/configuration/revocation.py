@@ -116,9 +116,9 @@ class RevocationSettings:
         ConfigurationError: A value is out of its range.
     """
 
-    every: Annotated[timedelta | cdk.Duration, span(5 * _MINUTE, _DAY)] = _HOUR
-    """How often each CA's source is checked for a new CRL, 5 minutes to a day. From 15 minutes before a CRL
-    becomes stale it is checked every 5 minutes."""
+    every: Annotated[timedelta | cdk.Duration, span(5 * _MINUTE, _DAY, _MINUTE)] = _HOUR
+    """How often each CA's source is checked for a new CRL, 5 minutes to a day, in whole minutes. From 15
+    minutes before a CRL becomes stale it is checked every 5 minutes."""
     refresh: Annotated[timedelta | cdk.Duration, span(timedelta(seconds=1), _MINUTE)] = _MINUTE
     """The minimum time between a worker's checks for a newer index, 1 to 60 seconds."""
     mass_revocation_limit_percent: Annotated[int, whole_number(1, 100)] = 10
