@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from iot_jitr_runtime.identifiers import CaCertificateId
-from iot_jitr_runtime.reconciler.listing import CertificateSummary, Page, UnknownMarkerError
+from iot_jitr_runtime.reconciler.listing import CertificatePage, CertificateSummary, UnknownMarkerError
 from tests.support.account import Account
 
 
@@ -22,7 +22,7 @@ class FakeList:
     refuse_markers: bool = False
     fail_at_call: int | None = None
 
-    def page(self, ca: CaCertificateId, marker: str | None, *, oldest_first: bool) -> Page:
+    def page(self, ca: CaCertificateId, marker: str | None, *, oldest_first: bool) -> CertificatePage:
         del ca
         self.aws.clock.pass_time(seconds=1)
         self.calls.append((marker, oldest_first))
@@ -34,7 +34,7 @@ class FakeList:
         ordered = sorted(self.certificates, key=lambda c: c.created_at, reverse=not oldest_first)
         start = int(marker or 0)
         end = start + self.page_size
-        return Page(tuple(ordered[start:end]), str(end) if end < len(ordered) else None)
+        return CertificatePage(tuple(ordered[start:end]), str(end) if end < len(ordered) else None)
 
     def error(self, code: str) -> Any:
         kind = self.aws.iot.exceptions.from_code(code)

@@ -25,7 +25,6 @@ from iot_jitr_runtime.ledger import Row, State
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
 from iot_jitr_runtime.ledger.tasks import Task, TaskResult
 from iot_jitr_runtime.policy.attachment import SharedPolicy
-from iot_jitr_runtime.reconciler.tasks import run_tasks
 from iot_jitr_runtime.revocation.checker import IndexedRevocation
 from iot_jitr_runtime.revocation.store import IndexStore, Published
 from iot_jitr_runtime.sweep.enforce import Enforcement, ReleaseResult, RevocationResult
@@ -33,6 +32,7 @@ from iot_jitr_runtime.sweep.sessions import SESSION_REPEATED, SessionResult, Ses
 from iot_jitr_runtime.sweep.state import Pass, SweepState, SweepStates
 from iot_jitr_runtime.sweep.sweep import DEFERRED, Sweep
 from iot_jitr_runtime.sweep.targets import MassRevocationLimit
+from iot_jitr_runtime.task_runner import run_tasks
 from tests.support.account import POLICY, Account, make_ledger_table, new_queue
 from tests.support.aws_clients import REGION
 from tests.support.buckets import new_bucket

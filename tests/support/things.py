@@ -10,7 +10,7 @@ from iot_jitr_cli.pki.validity import Validity
 from iot_jitr_runtime.deadline import Deadline
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger.tasks import Task, TaskResult
-from iot_jitr_runtime.reconciler.tasks import run_tasks
+from iot_jitr_runtime.task_runner import run_tasks
 from iot_jitr_runtime.things.registration import Things
 from iot_jitr_runtime.things.retirement import Retirement
 from iot_jitr_runtime.things.settings import Renewal, ThingSettings

@@ -119,6 +119,7 @@ class Ledger:
                 "decidedAt": now,
                 VALID_UNTIL: slot,
                 "waitingMessageId": message_id,
+                TTL_ATTRIBUTE: None,
             },
             {"firstSeenAt": sent_at},
             condition=written | (as_read & is_free(now) & not_stale(sent_at, message_id)),

@@ -9,13 +9,15 @@ from botocore.exceptions import ClientError
 from iot_jitr_runtime.aws_errors import DENIED, error_code
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger.rows import milliseconds
-from iot_jitr_runtime.ledger.tasks import ScheduledTasks
+from iot_jitr_runtime.ledger.tasks import ScheduledTask, ScheduledTasks, TaskResult
 from iot_jitr_runtime.policy.attachment import delete_old_versions
+from iot_jitr_runtime.rate_limiter import RateLimiter
 
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
 
-_STILL_ATTACHED = timedelta(minutes=10)
+_SCHEDULED_AFTER = timedelta(minutes=10)
+_POSTPONED_BY = timedelta(hours=1)
 _LATER = DENIED | {"DeleteConflictException"}
 
 
@@ -58,5 +60,32 @@ def delete_or_schedule(  # noqa: PLR0913  the policy, and what deletes it now or
     except ClientError as error:
         if error_code(error) not in _LATER:
             raise
-        at = milliseconds(now + _STILL_ATTACHED)
+        at = milliseconds(now + _SCHEDULED_AFTER)
         tasks.schedule_policy_deletion(certificate_id, policy_name=policy_name, at=at)
+
+
+def delete_scheduled_policy(
+    iot: "IoTClient", rate_limiter: RateLimiter, arn_prefix: str, due: ScheduledTask, until: datetime
+) -> TaskResult | timedelta:
+    """Delete a revoked certificate's own policy, which AWS still reported as attached at the revocation.
+
+    botocore's errors propagate.
+
+    Args:
+        iot: The client for policies.
+        rate_limiter: The rate limiter.
+        arn_prefix: The ARN of a certificate without its id.
+        due: The task.
+        until: The latest time of a slot.
+
+    Raises:
+        NoSlotError: The rate limiter has no slot until `until`.
+    """
+    if due.policy_name is None:
+        return TaskResult.CANCELLED
+    rate_limiter.wait_for_background_slot(until=until)
+    try:
+        delete_own_policy(iot, due.certificate_id, arn_prefix + due.certificate_id, due.policy_name)
+    except iot.exceptions.DeleteConflictException:
+        return _POSTPONED_BY
+    return TaskResult.DONE

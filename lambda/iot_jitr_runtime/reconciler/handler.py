@@ -20,13 +20,14 @@ from iot_jitr_runtime.ledger.lease import Lease
 from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.ledger.tasks import Task
 from iot_jitr_runtime.policy import PolicyKind
+from iot_jitr_runtime.policy.deletion import delete_scheduled_policy
 from iot_jitr_runtime.rate_limiter import RateLimiter
 from iot_jitr_runtime.reconciler.backfill import Backfill
 from iot_jitr_runtime.reconciler.listing import CertificateList
 from iot_jitr_runtime.reconciler.passes import Passes
 from iot_jitr_runtime.reconciler.requeue import ActivationQueue
 from iot_jitr_runtime.reconciler.run import Run
-from iot_jitr_runtime.reconciler.tasks import Action, delete_policy
+from iot_jitr_runtime.task_runner import Action
 from iot_jitr_runtime.things.retirement import Retirement
 from iot_jitr_runtime.things.settings import Renewal, ThingSettings
 
@@ -64,7 +65,9 @@ def _build(certificate_arn_prefix: str) -> Run:
         retirement = Retirement(iot, ledger, things.grace_period, rate_limiter)
         actions[Task.RETIRE] = retirement.retire
     if json.loads(env[environment.DEVICE_POLICY])["kind"] == PolicyKind.PER_DEVICE:
-        actions[Task.DELETE_POLICY] = partial(delete_policy, iot, rate_limiter, certificate_arn_prefix)
+        actions[Task.DELETE_POLICY] = partial(
+            delete_scheduled_policy, iot, rate_limiter, certificate_arn_prefix
+        )
     return Run(
         cas=list(cas),
         issuers=Issuers(iot, cas),

@@ -43,7 +43,7 @@ class CertificateSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class CertificatePage:
     """Up to 250 certificates, and where the list continues."""
 
     certificates: tuple[CertificateSummary, ...]
@@ -60,7 +60,7 @@ class CertificateList:
 
     iot: "IoTClient"
 
-    def page(self, ca: CaCertificateId, marker: str | None, *, oldest_first: bool) -> Page:
+    def page(self, ca: CaCertificateId, marker: str | None, *, oldest_first: bool) -> CertificatePage:
         """Read one page.
 
         Args:
@@ -82,7 +82,7 @@ class CertificateList:
             raise UnknownMarkerError(
                 f"AWS IoT does not accept the marker of CA {ca}'s list any more"
             ) from error
-        return Page(
+        return CertificatePage(
             tuple(
                 CertificateSummary(
                     CertificateId(found["certificateId"]), found["status"], found["creationDate"]

@@ -22,8 +22,8 @@ from iot_jitr_runtime.rate_limiter import NoSlotError, RateLimiter
 from iot_jitr_runtime.reconciler.backfill import Backfill, Backfilled
 from iot_jitr_runtime.reconciler.listing import (
     CertificateList,
+    CertificatePage,
     CertificateSummary,
-    Page,
     UnknownMarkerError,
     is_undecided,
     waits_too_long,
@@ -154,7 +154,7 @@ class Passes:
         return milliseconds(now) >= due_at
 
     def _compare(
-        self, ca: CaCertificateId, page: Page, statistics: PassStatistics, deadline: Deadline
+        self, ca: CaCertificateId, page: CertificatePage, statistics: PassStatistics, deadline: Deadline
     ) -> None:
         """Compare a page with the ledger: queue what is undecided, backfill what has no serial number."""
         rows = self.ledger.rows(listed.certificate_id for listed in page.certificates)

@@ -19,7 +19,7 @@ from iot_jitr_runtime.ledger.tasks import Task, TaskResult
 from iot_jitr_runtime.metric_names import Metric
 from iot_jitr_runtime.reconciler.backfill import Backfilled
 from iot_jitr_runtime.reconciler.passes import Passes, PassKind
-from iot_jitr_runtime.reconciler.tasks import Action, run_tasks
+from iot_jitr_runtime.task_runner import Action, run_tasks
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger, Metrics

@@ -33,13 +33,13 @@ from iot_jitr_runtime.ledger.revocations import RevocationLedger
 from iot_jitr_runtime.ledger.tasks import Task, TaskResult
 from iot_jitr_runtime.metric_names import Metric
 from iot_jitr_runtime.rate_limiter import RateLimiter
-from iot_jitr_runtime.reconciler.tasks import run_tasks
 from iot_jitr_runtime.revocation.checker import IndexedRevocation
 from iot_jitr_runtime.revocation.store import IndexStore
 from iot_jitr_runtime.sweep.enforce import CLAIM_LASTS, Enforcement, ReleaseResult, RevocationResult
 from iot_jitr_runtime.sweep.sessions import SessionResult, Sessions
 from iot_jitr_runtime.sweep.sweep import LIMIT_TRIPPED, TIME_FOR_ONE, Sweep
 from iot_jitr_runtime.sweep.targets import MassRevocationLimit
+from iot_jitr_runtime.task_runner import run_tasks
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

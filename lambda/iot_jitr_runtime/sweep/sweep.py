@@ -28,7 +28,7 @@ from iot_jitr_runtime.rate_limiter import NoSlotError, RateLimiter
 from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore
 from iot_jitr_runtime.sweep.enforce import Enforcement, ReleaseResult, RevocationResult
 from iot_jitr_runtime.sweep.state import IndexRef, Pass, Phase, SweepState, SweepStates
-from iot_jitr_runtime.sweep.targets import Indexes, MassRevocationLimit, Page, Target
+from iot_jitr_runtime.sweep.targets import Indexes, MassRevocationLimit, Target, TargetPage
 
 DEFERRED = "deferred"
 DRY_RUN = "dry_run"
@@ -165,7 +165,7 @@ class _Run:
                 self._write(current_pass=current)
                 self.sweep.ledger.publish_events(self.deadline.at)
 
-    def _count(self, current: Pass, page: Page) -> Pass:
+    def _count(self, current: Pass, page: TargetPage) -> Pass:
         """Count the devices on a page. If they are few, read from AWS IoT whether they are ACTIVE."""
         devices, reading = current.devices, True
         for target in page.targets:
@@ -186,7 +186,7 @@ class _Run:
         phase = Phase.REVOKING if allowed else Phase.TRIPPED
         return replace(current, phase=phase, cursor="", devices=devices)
 
-    def _revoke(self, current: Pass, page: Page) -> Pass:
+    def _revoke(self, current: Pass, page: TargetPage) -> Pass:
         """Revoke or suspend the certificates on a page; in a dry run, report them."""
         missed = current.missed
         if current.dry_run:

@@ -57,7 +57,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class TargetPage:
     """Some of the targets."""
 
     targets: list[Target]
@@ -109,7 +109,7 @@ class Targets:
         with closing(self.index.newly_revoked(self.in_force)) as entries:
             return next(entries, None) is not None
 
-    def page(self, cursor: str, *, scanning: bool) -> Page:
+    def page(self, cursor: str, *, scanning: bool) -> TargetPage:
         """Read the next page of targets; botocore's errors propagate.
 
         Args:
@@ -121,9 +121,9 @@ class Targets:
             DamagedIndexError: One of the indexes is damaged.
         """
         page = self._by_scanning(cursor) if scanning else self._by_serial(cursor)
-        return Page([target for target in page.targets if not target.is_done], page.cursor)
+        return TargetPage([target for target in page.targets if not target.is_done], page.cursor)
 
-    def _by_serial(self, cursor: str) -> Page:
+    def _by_serial(self, cursor: str) -> TargetPage:
         with closing(self._new_serials(cursor)) as serials:
             page = list(islice(serials, LOOK_UPS_A_PAGE))
         found = {
@@ -134,9 +134,9 @@ class Targets:
         }
         targets = [Target(row, found[row.certificate_id]) for row in self.ledger.rows(found).values()]
         cursor_after = serial_number(page[-1]) if len(page) == LOOK_UPS_A_PAGE else None
-        return Page(targets, cursor_after)
+        return TargetPage(targets, cursor_after)
 
-    def _by_scanning(self, cursor: str) -> Page:
+    def _by_scanning(self, cursor: str) -> TargetPage:
         reasons: dict[SerialNumber, RevocationReason] = {}
 
         def is_new(serial: SerialNumber) -> bool:
@@ -150,7 +150,7 @@ class Targets:
 
         rows, cursor_after = self.ledger.scan(self.ca, cursor, is_new)
         targets = [Target(row, reasons[row.serial_number]) for row in rows if row.serial_number]
-        return Page(targets, cursor_after)
+        return TargetPage(targets, cursor_after)
 
     def _new_serials(self, cursor: str) -> Generator[int]:
         last = int(cursor, 16) if cursor else None

@@ -125,6 +125,18 @@ def test_the_row_has_the_slot_and_the_waiting_message(aws: Account) -> None:
         wait(aws, message_id="another message")
 
 
+def test_a_certificate_that_is_registered_again_keeps_its_slot(aws: Account) -> None:
+    """DynamoDB deletes the row of a certificate that did not exist, unless it is pending again by then."""
+    aws.ledger.record_stale(
+        claim(aws), None, active=False, message_id="deleted", now=1_000, valid_until=2_000
+    )
+    assert row(aws).expires_at
+
+    wait(aws)
+
+    assert not row(aws).expires_at
+
+
 def test_an_event_covered_by_a_concurrent_decision_does_not_wait(
     aws: Account,
 ) -> None:

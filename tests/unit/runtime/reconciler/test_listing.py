@@ -10,7 +10,12 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
-from iot_jitr_runtime.reconciler.listing import CertificateList, CertificateSummary, Page, UnknownMarkerError
+from iot_jitr_runtime.reconciler.listing import (
+    CertificateList,
+    CertificatePage,
+    CertificateSummary,
+    UnknownMarkerError,
+)
 from iot_jitr_runtime.reconciler.requeue import ActivationQueue, QueueRefusedError
 from tests.support.account import REGION, Account
 
@@ -22,7 +27,7 @@ def ids(count: int) -> list[CertificateId]:
     return [CertificateId(f"{number:064x}") for number in range(count)]
 
 
-def page(marker: str | None, answer: dict[str, Any] | str, *, oldest_first: bool = True) -> Page:
+def page(marker: str | None, answer: dict[str, Any] | str, *, oldest_first: bool = True) -> CertificatePage:
     """Read a page; the response of AWS IoT is the page, or an error with a code."""
     iot = boto3.client("iot", region_name=REGION, aws_access_key_id="x", aws_secret_access_key="x")
     request = {"caCertificateId": CA, "pageSize": 250, "ascendingOrder": oldest_first}
@@ -41,13 +46,13 @@ def test_a_page_is_requested_and_read_as_the_api_defines_it(*, oldest_first: boo
 
     found = page("here", {"certificates": [listed], "nextMarker": "further"}, oldest_first=oldest_first)
 
-    assert found == Page(
+    assert found == CertificatePage(
         (CertificateSummary(CertificateId("a" * 64), "PENDING_ACTIVATION", CREATED),), "further"
     )
 
 
 def test_the_last_page_has_no_further_marker() -> None:
-    assert page(None, {"certificates": []}) == Page((), None)
+    assert page(None, {"certificates": []}) == CertificatePage((), None)
 
 
 @pytest.mark.parametrize(("marker", "error"), [("here", UnknownMarkerError), (None, ClientError)])

@@ -17,10 +17,10 @@ from iot_jitr_runtime.deadline import Deadline
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.ledger.lease import Lease, LeaseLostError
 from iot_jitr_runtime.ledger.tasks import Task, TaskResult
+from iot_jitr_runtime.policy.deletion import delete_scheduled_policy
 from iot_jitr_runtime.rate_limiter import NoSlotError
 from iot_jitr_runtime.reconciler.passes import Passes, PassKind, PassStatistics
 from iot_jitr_runtime.reconciler.run import ReconciliationFailedError, Run
-from iot_jitr_runtime.reconciler.tasks import delete_policy
 from iot_jitr_runtime.things.retirement import Retirement
 from tests.support.account import Account
 from tests.support.clock import Clock
@@ -125,7 +125,7 @@ def test_tasks_are_done_for_renewed_things_and_per_device_policies(
 
     assert isinstance(actions[Task.RETIRE].__self__, Retirement)
     assert (actions[Task.DELETE_POLICY].func, actions[Task.DELETE_POLICY].args[-1]) == (
-        delete_policy,
+        delete_scheduled_policy,
         arn_prefix,
     )
     module.handle({}, context("reconciler"))

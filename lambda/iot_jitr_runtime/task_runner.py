@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING
 from iot_jitr_runtime.deadline import Deadline
 from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.ledger.tasks import ScheduledTask, ScheduledTasks, Task, TaskResult
-from iot_jitr_runtime.policy.deletion import delete_own_policy
-from iot_jitr_runtime.rate_limiter import NoSlotError, RateLimiter
+from iot_jitr_runtime.rate_limiter import NoSlotError
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
-    from mypy_boto3_iot import IoTClient
 
-_STILL_ATTACHED = timedelta(hours=1)
 _FIRST_RETRY = timedelta(minutes=5)
 _LAST_RETRY = timedelta(days=1)
 
@@ -74,30 +71,3 @@ def _fail(
             "detail": str(error),
         },
     )
-
-
-def delete_policy(
-    iot: "IoTClient", rate_limiter: RateLimiter, arn_prefix: str, due: ScheduledTask, until: datetime
-) -> TaskResult | timedelta:
-    """Delete a revoked certificate's own policy, which AWS still reported as attached at the revocation.
-
-    botocore's errors propagate.
-
-    Args:
-        iot: The client for policies.
-        rate_limiter: The rate limiter.
-        arn_prefix: The ARN of a certificate without its id.
-        due: The task.
-        until: The latest time of a slot.
-
-    Raises:
-        NoSlotError: The rate limiter has no slot until `until`.
-    """
-    if due.policy_name is None:
-        return TaskResult.CANCELLED
-    rate_limiter.wait_for_background_slot(until=until)
-    try:
-        delete_own_policy(iot, due.certificate_id, arn_prefix + due.certificate_id, due.policy_name)
-    except iot.exceptions.DeleteConflictException:
-        return _STILL_ATTACHED
-    return TaskResult.DONE

@@ -16,8 +16,9 @@ from iot_jitr_runtime.dynamodb import Update
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger.tasks import ScheduledTask, Task, TaskResult
 from iot_jitr_runtime.metric_names import Metric
+from iot_jitr_runtime.policy.deletion import delete_scheduled_policy
 from iot_jitr_runtime.reconciler.run import PERSISTENT, ReconciliationFailedError, Run
-from iot_jitr_runtime.reconciler.tasks import Action, delete_policy, run_tasks
+from iot_jitr_runtime.task_runner import Action, run_tasks
 from tests.support.account import Account
 from tests.support.faults import Fault, answered, injected
 from tests.support.lambda_function import lines
@@ -189,7 +190,7 @@ def policy_to_delete(aws: Account, rate: float = 1e6) -> tuple[str, str, Action]
     aws.iot.attach_policy(policyName=name, target=arn)
     aws.ledger.tasks.schedule_policy_deletion(certificate_id, policy_name=name, at=aws.clock.milliseconds)
     prefix = arn.removesuffix(certificate_id)
-    return certificate_id, name, partial(delete_policy, aws.iot, aws.rate_limiter(rate), prefix)
+    return certificate_id, name, partial(delete_scheduled_policy, aws.iot, aws.rate_limiter(rate), prefix)
 
 
 def policies(aws: Account) -> set[str]:
