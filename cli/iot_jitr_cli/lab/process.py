@@ -68,8 +68,13 @@ def spawn(
     child.returncode = 0
     process = psutil.Process(child.pid)
     identity = ProcessIdentity(child.pid, process.create_time())
-    # On Linux the environment, by which the process is found, can be read only a moment after the start.
-    wait_until(lambda: not _is_alive(process) or _environment(process), limit=_START_LIMIT)
+    try:
+        # On Linux the environment, by which the process is found, can be read only a moment after the start.
+        wait_until(lambda: not _is_alive(process) or _environment(process), limit=_START_LIMIT)
+    except BaseException:
+        # Also after Ctrl-C: the caller does not know the process yet.
+        process.kill()
+        raise
     return identity
 
 

@@ -7,10 +7,12 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import psutil
 import pytest
 
+from iot_jitr_cli.lab import process
 from iot_jitr_cli.lab.process import LAB_FOLDER, ProcessIdentity, spawn, stop_processes
 from iot_jitr_cli.waiting import wait_until
 from tests.support.limits import LONGEST_WAIT
@@ -73,6 +75,17 @@ def test_a_running_process_is_recognised_and_an_ended_one_is_not(start: Start, t
 def test_a_process_can_be_found_immediately_after_its_start(start: Start, tmp_path: Path) -> None:
     for _ in range(10):
         assert psutil.Process(start(SLEEP).pid).environ()[LAB_FOLDER] == str(tmp_path)
+
+
+def test_an_interrupted_start_leaves_no_process(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "wait_until", Mock(side_effect=KeyboardInterrupt))
+    before = {*psutil.Process().children()}
+
+    with pytest.raises(KeyboardInterrupt):
+        start(SLEEP)
+
+    [started] = {*psutil.Process().children()} - before
+    assert wait_until(lambda: is_gone(started.pid), limit=LONGEST_WAIT)
 
 
 def test_processes_of_another_lab_and_of_no_lab_continue(start: Start, tmp_path: Path) -> None:
