@@ -8,7 +8,9 @@ from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError
 
 from iot_jitr_runtime.deadline import Deadline
+from iot_jitr_runtime.dynamodb import Update
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
+from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.ledger.lease import Lease, LeaseLostError
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
 from iot_jitr_runtime.outcomes import DeferredError, Reason
@@ -163,6 +165,22 @@ def test_decided_certificates_are_skipped(aws: Account, listing: FakeList) -> No
     again = newest(aws, passes(aws, listing))
 
     assert (again.seen, again.requeued, again.backfilled) == (2, 0, {})
+
+
+@pytest.mark.parametrize("status", ["ACTIVE", "INACTIVE", "REVOKED"])
+@pytest.mark.parametrize("state", [None, State.DEFERRED])
+def test_a_certificate_that_another_caller_decided_about_gets_its_serial_number(
+    aws: Account, listing: FakeList, status: str, state: State | None
+) -> None:
+    certificate_id = register(aws, listing, status)
+    if state is not None:
+        aws.ledger.items.update(Update(certificate_id, {"state": state}))
+
+    statistics = newest(aws, passes(aws, listing))
+
+    assert statistics.backfilled == {Backfilled.KNOWN: 1}
+    row = aws.row(certificate_id)
+    assert (row.state, bool(row.serial_number)) == (state or State.KNOWN, True)
 
 
 def test_the_newest_first_pass_stops_at_the_start_of_the_previous_one(

@@ -174,6 +174,8 @@ def test_a_crl_that_is_no_longer_offered_stays(build: Build) -> None:
 
 UNUSABLE = {
     "garbage": (b"<html>", RejectionReason.MALFORMED),
+    "another CA's": (make_crl(DevelopmentCa.create("Another CA")), RejectionReason.WRONG_ISSUER),
+    "forged": (make_crl(DevelopmentCa.create()), RejectionReason.BAD_SIGNATURE),
     "expired": (
         crl(number=6, this_update=NOW - timedelta(days=2), next_update=NOW - timedelta(days=1)),
         RejectionReason.EXPIRED,

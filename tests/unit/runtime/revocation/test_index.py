@@ -266,6 +266,11 @@ def test_the_error_names_the_wrong_sqlite_mark(index: Index, mark: str) -> None:
         changed(index, f"PRAGMA {mark} = 7")
 
 
+def test_an_index_that_says_nothing_about_itself_is_damaged(index: Index) -> None:
+    with pytest.raises(DamagedIndexError, match="is not a revocation index"):
+        changed(index, "DELETE FROM about")
+
+
 READS: list[Callable[[Index], Any]] = [
     lambda index: index.reason(0x10),
     lambda index: index.status(device(0x10), NOW),

@@ -1,14 +1,15 @@
 """Retirement: after the grace period an active certificate replaces the older one, which is INACTIVE."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
 from iot_jitr_runtime.dynamodb import Update
-from iot_jitr_runtime.identifiers import CertificateId
-from iot_jitr_runtime.ledger import Identity, State
-from iot_jitr_runtime.ledger.tasks import ScheduledTask, Task, TaskResult
+from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId, SerialNumber
+from iot_jitr_runtime.ledger import KEY, Identity, State
+from iot_jitr_runtime.ledger.tasks import ScheduledTask, ScheduledTasks, Task, TaskResult
 from tests.support.account import Account
 from tests.support.faults import (
     EVERY_FAULT,
@@ -203,3 +204,36 @@ def test_a_task_is_found_when_due_and_removed_only_by_its_own_kind(aws: Account)
     assert due(now + 60_000) == [expected]
     tasks.remove(expected)
     assert due(now + 60_000) == []
+
+
+def done(tasks: ScheduledTasks, due: ScheduledTask) -> None:
+    tasks.remove(due)
+
+
+def postponed(tasks: ScheduledTasks, due: ScheduledTask) -> None:
+    tasks.postpone(due, at=due.due_at + 1)
+
+
+def replaced(tasks: ScheduledTasks, due: ScheduledTask) -> None:
+    identity = Identity(CaCertificateId("b" * 64), SerialNumber("ab"), None)
+    successor = CertificateId("c" * 64)
+    tasks.schedule_retirement(
+        due.certificate_id, identity, thing_name="pump", superseded_by=successor, at=due.due_at
+    )
+
+
+@pytest.mark.parametrize("change", [done, postponed, replaced])
+def test_a_task_that_only_a_delayed_index_has_is_not_due(
+    aws: Account, change: Callable[[ScheduledTasks, ScheduledTask], None]
+) -> None:
+    tasks, certificate_id, now = aws.ledger.tasks, CertificateId("a" * 64), aws.clock.milliseconds
+    tasks.schedule_policy_deletion(certificate_id, policy_name="jitr-x", at=now)
+    [due] = tasks.due(Task.DELETE_POLICY, now=now)
+    change(tasks, due)
+
+    def lag(parsed: dict[str, object], **_: object) -> None:
+        parsed["Items"] = [{KEY: {"S": certificate_id}}]
+
+    aws.dynamodb.meta.events.register("after-call.dynamodb.Query", lag)
+
+    assert [*tasks.due(Task.DELETE_POLICY, now=now)] == []
