@@ -56,6 +56,8 @@ def test_up_status_env_down(run: Run, directory: Path) -> None:
     assert "local cloud     ok" in up.stdout
     assert "deploying the stack" in up.stderr
     process = Lab.attach(directory).ministack.process
+    # Without this process's id as its last argument it runs on when this process ends.
+    assert psutil.Process(process.pid).cmdline()[-1] == str(LabFiles(directory).requests)
 
     status = run("status")
     assert status.exit_code == 0
