@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.storm.devices import Behaviour
 
-_ANSWER_LIMIT = 30.0
+_ANSWER_LIMIT = 20.0
 _CONNACK = 0x20
 
 
