@@ -179,6 +179,20 @@ def test_persistent_task_failures_fail_the_run(aws: Account) -> None:
     assert metrics.metric_set[Metric.TASKS_FAILED]["Value"] == [1] * PERSISTENT
 
 
+def test_a_task_that_is_done_after_failures_does_not_fail_the_run(aws: Account) -> None:
+    schedule(aws, 1)
+    metrics = EphemeralMetrics(namespace="n", service="s")
+    nothing: Any = None
+    passes: Any = SimpleNamespace(ledger=aws.ledger)
+
+    for action in (*[fail] * (PERSISTENT - 1), done):
+        aws.clock.pass_time(hours=1)
+        whole = Run([], nothing, passes, {Task.DELETE_POLICY: action}, Logger("run"), metrics)
+        whole.do(nothing, Deadline(aws.clock() + timedelta(minutes=5), aws.clock))
+
+    assert metrics.metric_set[Metric.TASKS_FAILED]["Value"] == [1] * (PERSISTENT - 1) + [0]
+
+
 # The deletion of policies.
 
 

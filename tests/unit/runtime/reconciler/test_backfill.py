@@ -6,7 +6,7 @@ import pytest
 
 from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_runtime.identifiers import CertificateId
-from iot_jitr_runtime.ledger import State
+from iot_jitr_runtime.ledger import TTL_ATTRIBUTE, State
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
 from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
 from iot_jitr_runtime.reconciler.backfill import Backfill, Backfilled
@@ -138,13 +138,18 @@ def test_backfill_adds_a_missing_serial_number_and_keeps_the_state(aws: Account)
     certificate_id = registered(aws)
     aws.dynamodb.put_item(
         TableName=aws.table,
-        Item={"certificateId": {"S": certificate_id}, "state": {"S": State.REFUSED}, "decidedAt": {"N": "7"}},
+        Item={
+            "certificateId": {"S": certificate_id},
+            "state": {"S": State.REFUSED},
+            "decidedAt": {"N": "7"},
+            TTL_ATTRIBUTE: {"N": "9"},
+        },
     )
 
     add(aws, certificate_id)
 
     row = aws.row(certificate_id)
-    assert (row.state, row.decided_at) == (State.REFUSED, 7)
+    assert (row.state, row.decided_at, row.expires_at) == (State.REFUSED, 7, 0)
     assert row.serial_number is not None
 
 

@@ -1,5 +1,6 @@
 """The two passes: the certificates that they find, where they stop, how they continue."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -299,6 +300,35 @@ def test_a_young_certificate_is_found_by_a_later_pass(aws: Account, listing: Fak
     aws.clock.pass_time(hours=1)
 
     assert newest(aws, passes(aws, listing)).requeued == 1
+
+
+def test_a_long_time_until_an_event_counts_as_lost_is_covered_by_the_next_pass(
+    aws: Account, listing: FakeList
+) -> None:
+    of = replace(passes(aws, listing), pending_after=timedelta(hours=5))
+    register_all(aws, listing, range(2, 4), "hours")
+    young = register(aws, listing, hours=4)
+    assert newest(aws, of).requeued == 0
+
+    aws.clock.pass_time(hours=2)
+    newest(aws, of)
+
+    assert any(young in body for body in aws.queued())
+
+
+def test_a_certificate_registered_between_two_runs_of_a_pass_is_found_by_the_next_pass(
+    aws: Account, listing: FakeList
+) -> None:
+    register_all(aws, listing, range(20, 30), "minutes")
+    newest(aws, passes(aws, listing), seconds=2)
+    young = register(aws, listing, seconds=0)
+    aws.clock.pass_time(hours=3)
+    assert newest(aws, passes(aws, listing)).ended
+    register_all(aws, listing, range(1, 3), "hours")
+
+    newest(aws, passes(aws, listing))
+
+    assert any(young in body for body in aws.queued())
 
 
 def test_each_ca_has_its_own_marker(aws: Account, listing: FakeList) -> None:
