@@ -1,6 +1,7 @@
 """The shipped schema: it is valid, has the closed sets of the code, and rejects invalid events."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from jsonschema import Draft202012Validator
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import Row
 from iot_jitr_runtime.ledger.outbox import compose_event
+from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.outcome_events import SCHEMA_VERSION, EventType
 from iot_jitr_runtime.outcomes import Outcome, Reason
 from tests.support.outcome_schema import SCHEMA
@@ -39,6 +41,13 @@ def test_every_refusal_is_valid(reason: Reason) -> None:
     event = compose_event(EventType.REFUSED, "Fleet/Jitr", row)
 
     Draft202012Validator(SCHEMA).validate(json.loads(event.detail))
+
+
+def test_the_time_of_an_event_is_that_of_the_decision() -> None:
+    decided_at = datetime(2026, 11, 26, 20, 15, 5, 123_000, UTC)
+    row = Row(CertificateId("ab" * 32), decided_at=milliseconds(decided_at))
+
+    assert compose_event(EventType.ACTIVATED, "p", row).entry("bus")["Time"] == decided_at
 
 
 def test_the_event_id_depends_on_every_part_of_the_decision() -> None:
