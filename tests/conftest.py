@@ -65,12 +65,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest; trace only tests that reach new lines."""
+    """Begin with what takes longest."""
     items.sort(key=_turn)
-    for item in items:
-        if item.get_closest_marker("exhaustive"):
-            # It repeats what faster tests reach, and tracing it takes as long as half of it.
-            item.add_marker("no_cover")
 
 
 def _turn(item: pytest.Item) -> int:
